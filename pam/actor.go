@@ -1,0 +1,106 @@
+package pam
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Role is what a user may do in an organization.
+type Role string
+
+// The roles in an organization.
+const (
+	Owner         Role = "owner"
+	Admin         Role = "admin"
+	PolicyManager Role = "policy_manager"
+	Operator      Role = "operator"
+	Auditor       Role = "auditor"
+)
+
+// Roles lists them from the most to the least powerful.
+var Roles = []Role{Owner, Admin, PolicyManager, Operator, Auditor}
+
+// Valid says whether r is one of the five.
+func (r Role) Valid() bool { return slices.Contains(Roles, r) }
+
+// Above says whether r stands strictly higher than s. Operator and auditor
+// stand equally low: neither manages anybody.
+func (r Role) Above(s Role) bool { return r.rank() > s.rank() }
+
+func (r Role) rank() int {
+	switch r {
+	case Owner:
+		return 4
+	case Admin:
+		return 3
+	case PolicyManager:
+		return 2
+	case Operator, Auditor:
+		return 1
+	}
+	return 0
+}
+
+// SafeRole is what a member may do with one Safe.
+type SafeRole string
+
+// The roles in a Safe. Viewer is contained in operator, operator in manager;
+// approver is viewer and decides requests.
+const (
+	SafeViewer   SafeRole = "viewer"
+	SafeOperator SafeRole = "operator"
+	SafeManager  SafeRole = "manager"
+	SafeApprover SafeRole = "approver"
+)
+
+// SafeRoles lists them.
+var SafeRoles = []SafeRole{SafeViewer, SafeOperator, SafeManager, SafeApprover}
+
+// Valid says whether r is one of the four.
+func (r SafeRole) Valid() bool { return slices.Contains(SafeRoles, r) }
+
+// TokenKind is how the actor proved who they are.
+type TokenKind string
+
+// The kinds of token.
+const (
+	LoginToken    TokenKind = "login"    // vps_
+	PersonalToken TokenKind = "personal" // vpt_
+	NativeLogin   TokenKind = "native"   // a native protocol's own authentication, such as SSH's
+	SystemToken   TokenKind = "system"   // the server itself: jobs, init, dev seeding
+)
+
+// Actor is who asks. It is passed as an explicit argument to every service
+// and never hidden in a context.
+type Actor struct {
+	User          UserID
+	Email         string
+	Name          string
+	HomeOrg       OrgID
+	Org           OrgID // the organization in which the actor acts
+	Role          Role  // the actor's role there
+	InstanceAdmin bool
+	Token         TokenKind
+	TokenID       string    // the id of the login, personal access token or SSH key
+	Scopes        []string  // of a personal access token; a login token carries all
+	StepUpAt      time.Time // the last time that the actor authenticated anew; zero for what can never step up
+	From          netip.Addr
+	RequestID     string
+	AdminsSeeAll  bool // the organization's setting at the time of the request
+	DualControl   bool // the organization's setting at the time of the request
+}
+
+// StepUpLifetime is how long an authentication counts as fresh.
+const StepUpLifetime = 15 * time.Minute
+
+// Fresh says whether the actor authenticated recently enough for a risky act.
+// A personal access token never is.
+func (a Actor) Fresh(now time.Time) bool {
+	return (a.Token == LoginToken || a.Token == SystemToken) && !a.StepUpAt.IsZero() && now.Sub(a.StepUpAt) < StepUpLifetime
+}
+
+// HasScope says whether the actor's token carries scope.
+func (a Actor) HasScope(scope string) bool {
+	return a.Token != PersonalToken || slices.Contains(a.Scopes, scope)
+}
