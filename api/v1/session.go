@@ -1,0 +1,122 @@
+package v1
+
+import "time"
+
+// SessionIn asks for a session.
+type SessionIn struct {
+	SafeID     string `json:"safe_id" maxLength:"64"`
+	ResourceID string `json:"resource_id,omitempty" maxLength:"64"`
+	AccountID  string `json:"account_id,omitempty" maxLength:"64"`
+	Reason     string `json:"reason,omitempty" maxLength:"1024"`
+}
+
+// Launch says how to connect.
+type Launch struct {
+	ID        string    `json:"id"`
+	Protocol  string    `json:"protocol"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Command   string    `json:"command,omitempty" doc:"For a native client"`
+}
+
+// Session is one brokered connection.
+type Session struct {
+	ID          string     `json:"id"`
+	Status      string     `json:"status" enum:"pending,active,ended,failed"`
+	Protocol    string     `json:"protocol"`
+	UserID      string     `json:"user_id"`
+	SafeID      string     `json:"safe_id"`
+	ResourceID  string     `json:"resource_id"`
+	AccountID   string     `json:"account_id"`
+	StartedAt   time.Time  `json:"started_at"`
+	EndedAt     *time.Time `json:"ended_at"`
+	EndReason   string     `json:"end_reason"`
+	RecordingID string     `json:"recording_id"`
+	BytesIn     int64      `json:"bytes_in"`
+	BytesOut    int64      `json:"bytes_out"`
+	ClientIP    string     `json:"client_ip"`
+}
+
+// TerminateIn may say why a session is ended.
+type TerminateIn struct {
+	Reason string `json:"reason,omitempty" maxLength:"256"`
+}
+
+// Recording is the body of a session.
+type Recording struct {
+	ID         string     `json:"id"`
+	SessionID  string     `json:"session_id"`
+	Status     string     `json:"status" enum:"in_progress,completed,error"`
+	Format     string     `json:"format"`
+	DurationMS int64      `json:"duration_ms"`
+	SizeBytes  int64      `json:"size_bytes"`
+	RootHash   string     `json:"root_hash" doc:"SHA-256, lower-case hex"`
+	StartedAt  time.Time  `json:"started_at"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+	UserID     string     `json:"user_id"`
+	SafeID     string     `json:"safe_id"`
+	ResourceID string     `json:"resource_id"`
+	AccountID  string     `json:"account_id"`
+	Error      string     `json:"error,omitempty"`
+}
+
+// RecordingVerification is the outcome of checking a recording.
+type RecordingVerification struct {
+	Verified        bool     `json:"verified"`
+	VerifiedUntilMS int64    `json:"verified_until_ms"`
+	Problems        []string `json:"problems"`
+}
+
+// AuditParty is who acted or what was acted on.
+type AuditParty struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// AuditEvent is one entry of the tamper-evident log.
+type AuditEvent struct {
+	ID        string         `json:"id"`
+	Time      time.Time      `json:"time"`
+	Type      string         `json:"type"`
+	Title     string         `json:"title"`
+	Category  string         `json:"category"`
+	Actor     AuditParty     `json:"actor"`
+	Target    AuditParty     `json:"target"`
+	OrgID     string         `json:"org_id"`
+	SourceIP  string         `json:"source_ip"`
+	RequestID string         `json:"request_id"`
+	Metadata  map[string]any `json:"metadata"`
+	LeafIndex *int64         `json:"leaf_index"`
+	LeafHash  string         `json:"leaf_hash"`
+}
+
+// Checkpoint is a signed statement of a log's size and root.
+type Checkpoint struct {
+	Note     string `json:"note" doc:"A signed note as golang.org/x/mod/sumdb/note reads it"`
+	Key      string `json:"key" doc:"The verifier key of that note"`
+	TreeSize int64  `json:"tree_size"`
+	RootHash string `json:"root_hash" doc:"Base64, as in the note"`
+}
+
+// Proof is an inclusion or a consistency proof (RFC 6962 section 2.1).
+type Proof struct {
+	Kind      string   `json:"kind" enum:"inclusion,consistency"`
+	LeafIndex *int64   `json:"leaf_index,omitempty"`
+	LeafHash  string   `json:"leaf_hash,omitempty"`
+	FromSize  *int64   `json:"from_size,omitempty"`
+	TreeSize  int64    `json:"tree_size"`
+	Hashes    []string `json:"hashes" doc:"Base64"`
+}
+
+// VaultStatus says whether secrets can be reached.
+type VaultStatus struct {
+	Sealed      bool   `json:"sealed"`
+	Initialized bool   `json:"initialized"`
+	SealKind    string `json:"seal_kind"`
+}
+
+// Health is the answer of /healthz and /readyz.
+type Health struct {
+	Status string            `json:"status" enum:"ok,unavailable"`
+	Checks map[string]string `json:"checks,omitempty"`
+}
