@@ -1,0 +1,241 @@
+package audit
+
+import "strings"
+
+// Type is the constant of an event, such as SESSION_STARTED.
+type Type string
+
+// The events, by category. The table at the end of this file is the one that
+// the documentation is generated from.
+const (
+	// Identity.
+	LoginSucceeded             Type = "LOGIN_SUCCEEDED"
+	LoginFailed                Type = "LOGIN_FAILED"
+	LoginFailuresAggregated    Type = "LOGIN_FAILURES_AGGREGATED"
+	Logout                     Type = "LOGOUT"
+	LoginRevoked               Type = "LOGIN_REVOKED"
+	StepUpSucceeded            Type = "STEP_UP_SUCCEEDED"
+	StepUpFailed               Type = "STEP_UP_FAILED"
+	PasswordChanged            Type = "PASSWORD_CHANGED"
+	ProfileUpdated             Type = "PROFILE_UPDATED"
+	MFAChallengeTriggered      Type = "MFA_CHALLENGE_TRIGGERED"
+	MFAVerificationSucceeded   Type = "MFA_VERIFICATION_SUCCEEDED"
+	MFAVerificationFailed      Type = "MFA_VERIFICATION_FAILED"
+	MFASessionsInvalidated     Type = "MFA_SESSIONS_INVALIDATED"
+	PersonalAccessTokenCreated Type = "PERSONAL_ACCESS_TOKEN_CREATED"
+	PersonalAccessTokenRevoked Type = "PERSONAL_ACCESS_TOKEN_REVOKED"
+	SSHKeyAdded                Type = "SSH_KEY_ADDED"
+	SSHKeyRemoved              Type = "SSH_KEY_REMOVED"
+
+	// Organization.
+	OrganizationCreated   Type = "ORGANIZATION_CREATED"
+	OrganizationUpdated   Type = "ORGANIZATION_UPDATED"
+	MemberAdded           Type = "MEMBER_ADDED"
+	MemberInvited         Type = "MEMBER_INVITED"
+	MemberJoined          Type = "MEMBER_JOINED"
+	MemberRemoved         Type = "MEMBER_REMOVED"
+	MemberSuspended       Type = "MEMBER_SUSPENDED"
+	MemberResumed         Type = "MEMBER_RESUMED"
+	RoleAssignmentChanged Type = "ROLE_ASSIGNMENT_CHANGED"
+
+	// Access.
+	SafeCreated              Type = "SAFE_CREATED"
+	SafeUpdated              Type = "SAFE_UPDATED"
+	SafeWeakened             Type = "SAFE_WEAKENED"
+	SafeDeleted              Type = "SAFE_DELETED"
+	SafeLocked               Type = "SAFE_LOCKED"
+	SafeUnlocked             Type = "SAFE_UNLOCKED"
+	SafeTakenOver            Type = "SAFE_TAKEN_OVER"
+	SafeMemberAdded          Type = "SAFE_MEMBER_ADDED"
+	SafeMemberUpdated        Type = "SAFE_MEMBER_UPDATED"
+	SafeMemberRemoved        Type = "SAFE_MEMBER_REMOVED"
+	UserAccessRequestCreated Type = "USER_ACCESS_REQUEST_CREATED"
+	AccessRequestApproved    Type = "ACCESS_REQUEST_APPROVED"
+	AccessRequestRejected    Type = "ACCESS_REQUEST_REJECTED"
+	AccessDelegationGranted  Type = "ACCESS_DELEGATION_GRANTED"
+	AccessDelegationRevoked  Type = "ACCESS_DELEGATION_REVOKED"
+	PolicyAssignmentChanged  Type = "POLICY_ASSIGNMENT_CHANGED"
+	PolicyEvaluated          Type = "POLICY_EVALUATED"
+	ConfirmationRequested    Type = "CONFIRMATION_REQUESTED"
+	ConfirmationConfirmed    Type = "CONFIRMATION_CONFIRMED"
+	ConfirmationRejected     Type = "CONFIRMATION_REJECTED"
+
+	// Target.
+	ResourceCreated         Type = "RESOURCE_CREATED"
+	ResourceUpdated         Type = "RESOURCE_UPDATED"
+	ResourceRedirected      Type = "RESOURCE_REDIRECTED"
+	ResourceDeleted         Type = "RESOURCE_DELETED"
+	ResourceProbed          Type = "RESOURCE_PROBED"
+	ResourceHostKeyPinned   Type = "RESOURCE_HOST_KEY_PINNED"
+	ResourceHostKeyMismatch Type = "RESOURCE_HOST_KEY_MISMATCH"
+
+	// Credential.
+	AccountCreated           Type = "ACCOUNT_CREATED"
+	AccountUpdated           Type = "ACCOUNT_UPDATED"
+	AccountRedirected        Type = "ACCOUNT_REDIRECTED"
+	AccountDeleted           Type = "ACCOUNT_DELETED"
+	CredentialSet            Type = "CREDENTIAL_SET"
+	CredentialChecked        Type = "CREDENTIAL_CHECKED"
+	CredentialCheckedOut     Type = "CREDENTIAL_CHECKED_OUT"
+	CredentialCheckedIn      Type = "CREDENTIAL_CHECKED_IN"
+	CredentialInjected       Type = "CREDENTIAL_INJECTED"
+	CredentialRotated        Type = "CREDENTIAL_ROTATED"
+	CredentialRotationFailed Type = "CREDENTIAL_ROTATION_FAILED"
+
+	// Session.
+	SessionRefused    Type = "SESSION_REFUSED"
+	SessionStarted    Type = "SESSION_STARTED"
+	SessionEnded      Type = "SESSION_ENDED"
+	SessionTerminated Type = "SESSION_TERMINATED"
+
+	// Evidence.
+	RecordingSealed             Type = "RECORDING_SEALED"
+	RecordingRecovered          Type = "RECORDING_RECOVERED"
+	RecordingOpened             Type = "RECORDING_OPENED"
+	RecordingFailed             Type = "RECORDING_FAILED"
+	RecordingDeleted            Type = "RECORDING_DELETED"
+	RecordingDisabledForSession Type = "RECORDING_DISABLED_FOR_SESSION"
+	AuditExported               Type = "AUDIT_EXPORTED"
+
+	// Connectivity.
+	AgentPairingInitiated   Type = "AGENT_PAIRING_INITIATED"
+	AgentPairingCompleted   Type = "AGENT_PAIRING_COMPLETED"
+	AgentPairingFailed      Type = "AGENT_PAIRING_FAILED"
+	AgentHeartbeatReceived  Type = "AGENT_HEARTBEAT_RECEIVED"
+	AgentConnectivityCheck  Type = "AGENT_CONNECTIVITY_CHECK"
+	ConnectorRegistration   Type = "CONNECTOR_REGISTRATION"
+	ConnectorUpgrade        Type = "CONNECTOR_UPGRADE"
+	ConnectorDecommissioned Type = "CONNECTOR_DECOMMISSIONED"
+
+	// Instance.
+	ServerStarted    Type = "SERVER_STARTED"
+	ServerStopped    Type = "SERVER_STOPPED"
+	VaultInitialized Type = "VAULT_INITIALIZED"
+	VaultSealed      Type = "VAULT_SEALED"
+	VaultUnsealed    Type = "VAULT_UNSEALED"
+)
+
+// Spec is what the catalogue says of a type.
+type Spec struct {
+	Type     Type
+	Title    string // the wire string, such as "Session Started"
+	Category string
+}
+
+// Catalogue lists every event, in the order of the documentation.
+var Catalogue = []Spec{
+	{LoginSucceeded, title(LoginSucceeded), "identity"},
+	{LoginFailed, title(LoginFailed), "identity"},
+	{LoginFailuresAggregated, title(LoginFailuresAggregated), "identity"},
+	{Logout, title(Logout), "identity"},
+	{LoginRevoked, title(LoginRevoked), "identity"},
+	{StepUpSucceeded, title(StepUpSucceeded), "identity"},
+	{StepUpFailed, title(StepUpFailed), "identity"},
+	{PasswordChanged, title(PasswordChanged), "identity"},
+	{ProfileUpdated, title(ProfileUpdated), "identity"},
+	{MFAChallengeTriggered, title(MFAChallengeTriggered), "identity"},
+	{MFAVerificationSucceeded, title(MFAVerificationSucceeded), "identity"},
+	{MFAVerificationFailed, title(MFAVerificationFailed), "identity"},
+	{MFASessionsInvalidated, title(MFASessionsInvalidated), "identity"},
+	{PersonalAccessTokenCreated, title(PersonalAccessTokenCreated), "identity"},
+	{PersonalAccessTokenRevoked, title(PersonalAccessTokenRevoked), "identity"},
+	{SSHKeyAdded, title(SSHKeyAdded), "identity"},
+	{SSHKeyRemoved, title(SSHKeyRemoved), "identity"},
+	{OrganizationCreated, title(OrganizationCreated), "organization"},
+	{OrganizationUpdated, title(OrganizationUpdated), "organization"},
+	{MemberAdded, title(MemberAdded), "organization"},
+	{MemberInvited, title(MemberInvited), "organization"},
+	{MemberJoined, title(MemberJoined), "organization"},
+	{MemberRemoved, title(MemberRemoved), "organization"},
+	{MemberSuspended, title(MemberSuspended), "organization"},
+	{MemberResumed, title(MemberResumed), "organization"},
+	{RoleAssignmentChanged, title(RoleAssignmentChanged), "organization"},
+	{SafeCreated, title(SafeCreated), "access"},
+	{SafeUpdated, title(SafeUpdated), "access"},
+	{SafeWeakened, title(SafeWeakened), "access"},
+	{SafeDeleted, title(SafeDeleted), "access"},
+	{SafeLocked, title(SafeLocked), "access"},
+	{SafeUnlocked, title(SafeUnlocked), "access"},
+	{SafeTakenOver, title(SafeTakenOver), "access"},
+	{SafeMemberAdded, title(SafeMemberAdded), "access"},
+	{SafeMemberUpdated, title(SafeMemberUpdated), "access"},
+	{SafeMemberRemoved, title(SafeMemberRemoved), "access"},
+	{UserAccessRequestCreated, title(UserAccessRequestCreated), "access"},
+	{AccessRequestApproved, title(AccessRequestApproved), "access"},
+	{AccessRequestRejected, title(AccessRequestRejected), "access"},
+	{AccessDelegationGranted, title(AccessDelegationGranted), "access"},
+	{AccessDelegationRevoked, title(AccessDelegationRevoked), "access"},
+	{PolicyAssignmentChanged, title(PolicyAssignmentChanged), "access"},
+	{PolicyEvaluated, title(PolicyEvaluated), "access"},
+	{ConfirmationRequested, title(ConfirmationRequested), "access"},
+	{ConfirmationConfirmed, title(ConfirmationConfirmed), "access"},
+	{ConfirmationRejected, title(ConfirmationRejected), "access"},
+	{ResourceCreated, title(ResourceCreated), "target"},
+	{ResourceUpdated, title(ResourceUpdated), "target"},
+	{ResourceRedirected, title(ResourceRedirected), "target"},
+	{ResourceDeleted, title(ResourceDeleted), "target"},
+	{ResourceProbed, title(ResourceProbed), "target"},
+	{ResourceHostKeyPinned, title(ResourceHostKeyPinned), "target"},
+	{ResourceHostKeyMismatch, title(ResourceHostKeyMismatch), "target"},
+	{AccountCreated, title(AccountCreated), "credential"},
+	{AccountUpdated, title(AccountUpdated), "credential"},
+	{AccountRedirected, title(AccountRedirected), "credential"},
+	{AccountDeleted, title(AccountDeleted), "credential"},
+	{CredentialSet, title(CredentialSet), "credential"},
+	{CredentialChecked, title(CredentialChecked), "credential"},
+	{CredentialCheckedOut, title(CredentialCheckedOut), "credential"},
+	{CredentialCheckedIn, title(CredentialCheckedIn), "credential"},
+	{CredentialInjected, title(CredentialInjected), "credential"},
+	{CredentialRotated, title(CredentialRotated), "credential"},
+	{CredentialRotationFailed, title(CredentialRotationFailed), "credential"},
+	{SessionRefused, title(SessionRefused), "session"},
+	{SessionStarted, title(SessionStarted), "session"},
+	{SessionEnded, title(SessionEnded), "session"},
+	{SessionTerminated, title(SessionTerminated), "session"},
+	{RecordingSealed, title(RecordingSealed), "evidence"},
+	{RecordingRecovered, title(RecordingRecovered), "evidence"},
+	{RecordingOpened, title(RecordingOpened), "evidence"},
+	{RecordingFailed, title(RecordingFailed), "evidence"},
+	{RecordingDeleted, title(RecordingDeleted), "evidence"},
+	{RecordingDisabledForSession, title(RecordingDisabledForSession), "evidence"},
+	{AuditExported, title(AuditExported), "evidence"},
+	{AgentPairingInitiated, title(AgentPairingInitiated), "connectivity"},
+	{AgentPairingCompleted, title(AgentPairingCompleted), "connectivity"},
+	{AgentPairingFailed, title(AgentPairingFailed), "connectivity"},
+	{AgentHeartbeatReceived, title(AgentHeartbeatReceived), "connectivity"},
+	{AgentConnectivityCheck, title(AgentConnectivityCheck), "connectivity"},
+	{ConnectorRegistration, title(ConnectorRegistration), "connectivity"},
+	{ConnectorUpgrade, title(ConnectorUpgrade), "connectivity"},
+	{ConnectorDecommissioned, title(ConnectorDecommissioned), "connectivity"},
+	{ServerStarted, title(ServerStarted), "instance"},
+	{ServerStopped, title(ServerStopped), "instance"},
+	{VaultInitialized, title(VaultInitialized), "instance"},
+	{VaultSealed, title(VaultSealed), "instance"},
+	{VaultUnsealed, title(VaultUnsealed), "instance"},
+}
+
+var specs = func() map[Type]Spec {
+	m := make(map[Type]Spec, len(Catalogue))
+	for _, s := range Catalogue {
+		m[s.Type] = s
+	}
+	return m
+}()
+
+// SpecOf returns what the catalogue says of t; ok is false for a type that is
+// not in it.
+func SpecOf(t Type) (s Spec, ok bool) {
+	s, ok = specs[t]
+	return s, ok
+}
+
+// title makes "Session Started" of SESSION_STARTED; abbreviations stay.
+func title(t Type) string {
+	words := strings.Split(string(t), "_")
+	for i, w := range words {
+		if w != "SSH" && w != "MFA" {
+			words[i] = w[:1] + strings.ToLower(w[1:])
+		}
+	}
+	return strings.Join(words, " ")
+}
