@@ -1,0 +1,155 @@
+// Package account is a login identity on a target and the versions of the
+// secret behind it.
+//
+// It owns the Account, its Credential and who may set one. It must not know
+// how a secret is protected (that is pam.Sealer) nor who gets to use it (that
+// is the broker). Start at [Account], [Secret] and [Service].
+package account
+
+import (
+	"context"
+	"time"
+
+	"vaultpam/internal/naming"
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+)
+
+// Purpose is the Binding.Purpose of a sealed credential; its Object is the
+// account's id.
+const Purpose = "account.credential"
+
+// Kind is what a credential is.
+type Kind string
+
+// The kinds that can be stored. The plaintext of a password is its bytes; of
+// an ssh_key, the private key in PEM, without a passphrase.
+const (
+	Password Kind = "password"
+	SSHKey   Kind = "ssh_key"
+)
+
+// NewCredential is a secret on its way in. Whoever takes it wipes it.
+type NewCredential struct {
+	Kind       Kind
+	Value      secret.Value // password
+	PrivateKey secret.Value // ssh_key
+	Passphrase secret.Value // ssh_key, if the key is encrypted
+}
+
+// Wipe overwrites the secrets.
+func (c NewCredential) Wipe() { c.Value.Wipe(); c.PrivateKey.Wipe(); c.Passphrase.Wipe() }
+
+// Credential is what may be known of the promoted version.
+type Credential struct {
+	Kind          Kind
+	Version       int64
+	PublicKey     string // ssh_key: the OpenSSH line
+	RotatedAt     time.Time
+	RotationState string
+}
+
+// Stable is the rotation state of a credential that nobody is rotating.
+const Stable = "stable"
+
+// Version is one entry of a credential's history.
+type Version struct {
+	Version   int64
+	Kind      Kind
+	PublicKey string
+	CreatedBy pam.UserID
+	CreatedAt time.Time
+	Promoted  bool
+}
+
+// SealedVersion is a version on its way into the store.
+type SealedVersion struct {
+	Version
+	Sealed []byte
+}
+
+// Settings is everything that a client writes of an account, but for its
+// secret.
+type Settings struct {
+	Name       string
+	Slug       string // "" at creation: from the name
+	Username   string
+	ResourceID pam.ResourceID // "": a domain account
+}
+
+// Account is an account as it stands.
+type Account struct {
+	ID  pam.AccountID
+	Org pam.OrgID
+	Settings
+	Credential *Credential // nil: none yet
+	Version    int64
+	CreatedBy  pam.UserID
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	// Pending is the first confirmation that the credential waits for, ""
+	// when it waits for none.
+	Pending pam.ConfirmationID
+}
+
+// Cursor is the account's place in a list.
+func (a Account) Cursor() string {
+	return naming.Cursor{Key: naming.Key(a.Name), ID: string(a.ID)}.String()
+}
+
+// Query is one page of accounts in the order of their names.
+type Query struct {
+	User  pam.UserID // with All false: those bound in a Safe that User is in, and those that User created
+	All   bool
+	After naming.Cursor
+	Limit int
+	Now   time.Time
+}
+
+// Holder is a Safe that binds an account, and the asker's role in it.
+type Holder struct {
+	Safe pam.SafeID
+	Role pam.SafeRole
+}
+
+// Store keeps accounts and their sealed credentials. Everything that it
+// changes is durable when it returns.
+type Store interface {
+	// CreateAccount stores a, with its first version if v is not nil, and
+	// returns it with the slug that it got.
+	CreateAccount(ctx context.Context, org pam.OrgID, a Account, v *SealedVersion, e audit.Entry) (Account, error)
+	AccountByID(ctx context.Context, org pam.OrgID, id pam.AccountID) (Account, error)
+	ListAccounts(ctx context.Context, org pam.OrgID, q Query) ([]Account, error)
+	// Holders lists the Safes that bind the account, with the roles of user.
+	Holders(ctx context.Context, org pam.OrgID, id pam.AccountID, user pam.UserID, now time.Time) ([]Holder, error)
+	// UpdateAccount replaces the settings if the account still has version,
+	// else it is a Precondition. It is Invalid if a Safe binds the account to
+	// another resource. With h the change is a redirection.
+	UpdateAccount(ctx context.Context, org pam.OrgID, a Account, version int64, h *pam.Hold, e audit.Entry) (Account, error)
+	// DeleteAccount is a Conflict while a Safe binds it.
+	DeleteAccount(ctx context.Context, org pam.OrgID, id pam.AccountID, version int64, e audit.Entry) error
+	// AddCredential stores a version and promotes it; a Conflict if the
+	// version is not the one after the newest.
+	AddCredential(ctx context.Context, org pam.OrgID, id pam.AccountID, v SealedVersion, e audit.Entry) error
+	// Versions lists the history, newest first.
+	Versions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]Version, error)
+}
+
+// SealedCredential is the promoted version as it is kept. It opens with
+// pam.Binding{Org, Purpose, the account's id, Version}.
+type SealedCredential struct {
+	Account   pam.AccountID
+	Username  string
+	Kind      Kind
+	Version   int64
+	PublicKey string
+	Sealed    []byte
+}
+
+// Secret gives out sealed credentials. The broker alone is handed it: every
+// other room gets a Store, which cannot.
+type Secret interface {
+	// SealedCredential returns the promoted version; NotFound without one.
+	SealedCredential(ctx context.Context, org pam.OrgID, id pam.AccountID) (SealedCredential, error)
+}
