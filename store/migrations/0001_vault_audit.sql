@@ -1,0 +1,24 @@
+-- +goose Up
+
+-- leaf_index is NULL until the event has its place in the log of its
+-- organization; org_id is empty for the log of the instance.
+CREATE TABLE audit_events (
+    org_id     TEXT   NOT NULL,
+    event_id   TEXT   NOT NULL,
+    time       BIGINT NOT NULL,
+    type       TEXT   NOT NULL,
+    category   TEXT   NOT NULL,
+    actor_id   TEXT   NOT NULL,
+    target_id  TEXT   NOT NULL,
+    canonical  TEXT   NOT NULL,
+    leaf_hash  BYTEA  NOT NULL,
+    leaf_index BIGINT,
+    CONSTRAINT audit_events_pkey PRIMARY KEY (org_id, event_id),
+    CONSTRAINT audit_events_leaf UNIQUE (org_id, leaf_index)
+);
+CREATE INDEX audit_events_time ON audit_events (org_id, time);
+CREATE INDEX audit_events_type ON audit_events (org_id, type, time);
+CREATE INDEX audit_events_category ON audit_events (org_id, category, time);
+CREATE INDEX audit_events_actor ON audit_events (org_id, actor_id, time);
+CREATE INDEX audit_events_target ON audit_events (org_id, target_id, time);
+CREATE INDEX audit_events_pending ON audit_events (org_id, time, event_id) WHERE leaf_index IS NULL;
