@@ -31,13 +31,17 @@ func (e Entry) Canonical() ([]byte, error) {
 	if !ok {
 		return nil, &pam.Error{Kind: pam.Internal, Op: "write audit event", Err: fmt.Errorf("type %q is not in the catalogue", e.Type)}
 	}
+	return e.canonical(spec.Title, spec.Category)
+}
+
+func (e Entry) canonical(title, category string) ([]byte, error) {
 	if len(e.Metadata) > maxMetadata {
 		return nil, &pam.Error{Kind: pam.Internal, Op: "write audit event", Err: fmt.Errorf("%d metadata entries", len(e.Metadata))}
 	}
 	// The names stand in the order that RFC 8785 section 3.2.3 asks for.
 	b := make([]byte, 0, 512)
 	b = appendParty(append(b, `{"actor":`...), e.Actor)
-	b = appendText(append(b, `,"category":`...), spec.Category)
+	b = appendText(append(b, `,"category":`...), category)
 	b = appendText(append(b, `,"id":`...), string(e.ID))
 	b = append(b, `,"metadata":{`...)
 	keys := slices.SortedFunc(maps.Keys(e.Metadata), compareUTF16)
@@ -57,7 +61,7 @@ func (e Entry) Canonical() ([]byte, error) {
 	b = appendParty(append(b, `,"target":`...), e.Target)
 	b = append(b, `,"time":"`...)
 	b = e.Time.UTC().AppendFormat(b, timeFormat)
-	b = appendText(append(b, `","title":`...), spec.Title)
+	b = appendText(append(b, `","title":`...), title)
 	b = appendText(append(b, `,"type":`...), string(e.Type))
 	return append(b, '}'), nil
 }
