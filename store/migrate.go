@@ -17,14 +17,19 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
+// shipped are the migrations that the program knows.
+func shipped() fs.FS {
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err) // the name above is right
+	}
+	return files
+}
+
 // migrate brings the schema up to date. before is called with the number of
 // the first migration that will run, if there is any and the database is not
 // new.
-func migrate(ctx context.Context, pool *sql.DB, d dialect, before func(first int64) error) error {
-	files, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		return err
-	}
+func migrate(ctx context.Context, pool *sql.DB, d dialect, files fs.FS, before func(first int64) error) error {
 	p, err := goose.NewProvider(d.migrations, pool, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -23,6 +24,8 @@ type Options struct {
 	DatabaseURL string
 	Clock       clock.Clock  // nil is the system's
 	Logger      *slog.Logger // nil discards
+
+	migrations fs.FS // nil is what the program ships; tests take others
 }
 
 // Open opens the store and brings its schema up to date. It refuses a schema
@@ -35,13 +38,16 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.migrations == nil {
+		o.migrations = shipped()
+	}
 	db := &DB{clock: o.Clock, log: o.Logger, node: rand.Text()}
 	var err error
 	switch {
 	case o.DatabaseURL != "":
-		err = db.openPostgres(ctx, o.DatabaseURL)
+		err = db.openPostgres(ctx, o.DatabaseURL, o.migrations)
 	case o.DataDir != "":
-		err = db.openSQLite(ctx, o.DataDir)
+		err = db.openSQLite(ctx, o.DataDir, o.migrations)
 	default:
 		err = errors.New("neither a data directory nor a database is named")
 	}
@@ -54,7 +60,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 // databaseFile is the file in the data directory that SQLite uses.
 const databaseFile = "vaultpam.db"
 
-func (db *DB) openSQLite(ctx context.Context, dir string) (err error) {
+func (db *DB) openSQLite(ctx context.Context, dir string, migrations fs.FS) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
@@ -81,7 +87,7 @@ func (db *DB) openSQLite(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	db.dialect = sqliteDialect
-	w, err := newSQLiteWriter(ctx, db, path, lock)
+	w, err := newSQLiteWriter(ctx, db, path, lock, migrations)
 	if err != nil {
 		return err
 	}
@@ -93,14 +99,14 @@ func (db *DB) openSQLite(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
-func (db *DB) openPostgres(ctx context.Context, address string) error {
+func (db *DB) openPostgres(ctx context.Context, address string, migrations fs.FS) error {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		// The address may hold a password, which must not reach the log.
 		return fmt.Errorf("the database address does not begin with postgres:// (it begins with %q)", scheme(address))
 	}
 	db.dialect = postgresDialect
-	return newPostgres(ctx, db, address)
+	return newPostgres(ctx, db, address, migrations)
 }
 
 func scheme(address string) string {

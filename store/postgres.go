@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ const (
 	sequencePause = time.Second // events of other nodes wait no longer than this
 )
 
-func newPostgres(ctx context.Context, db *DB, address string) error {
+func newPostgres(ctx context.Context, db *DB, address string, migrations fs.FS) error {
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
 		return errors.New("the database address cannot be read") // pgx's error may quote the password
@@ -59,7 +60,7 @@ func newPostgres(ctx context.Context, db *DB, address string) error {
 	if err := pool.PingContext(ctx); err != nil {
 		return errors.Join(fmt.Errorf("connect to database: %w", err), pool.Close())
 	}
-	if err := migrateLocked(ctx, pool, db.dialect); err != nil {
+	if err := migrateLocked(ctx, pool, db.dialect, migrations); err != nil {
 		return errors.Join(err, pool.Close())
 	}
 	background, stop := context.WithCancel(context.Background())
@@ -81,7 +82,7 @@ func openPostgresPool(config *pgx.ConnConfig, size int) *sql.DB {
 }
 
 // migrateLocked lets one server at a time migrate.
-func migrateLocked(ctx context.Context, pool *sql.DB, d dialect) error {
+func migrateLocked(ctx context.Context, pool *sql.DB, d dialect, migrations fs.FS) error {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func migrateLocked(ctx context.Context, pool *sql.DB, d dialect) error {
 	defer func() {
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
 	}()
-	return migrate(ctx, pool, d, func(int64) error { return nil }) // backups are the database's own
+	return migrate(ctx, pool, d, migrations, func(int64) error { return nil }) // backups are the database's own
 }
 
 func (p *postgres) do(ctx context.Context, fn func(context.Context, *Tx) error, leaves []leaf) ([]pam.Change, error) {

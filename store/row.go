@@ -133,7 +133,7 @@ func (tx *Tx) compareAndSet(ctx context.Context, kind pam.Kind, update string, a
 	if err != nil || n > 0 {
 		return err
 	}
-	_, err = one(ctx, tx, scalar[int64], exists, id...)
+	_, err = one(ctx, tx, scalar[any], exists, id...)
 	if err == nil {
 		return &pam.Error{Kind: kind}
 	}

@@ -32,6 +32,8 @@ func (p *postgres) sequenceAll(ctx context.Context) {
 	}
 }
 
+func (p *postgres) sync(ctx context.Context) error { return p.sequence(ctx) }
+
 // sequence gives a place to every event that had committed before the call.
 func (p *postgres) sequence(ctx context.Context) error {
 	p.sequencing.Lock()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -74,7 +75,7 @@ func openSQLitePool(path, pragma string, size int) (*sql.DB, error) {
 	return pool, nil
 }
 
-func newSQLiteWriter(ctx context.Context, db *DB, path string, lock *os.File) (*sqliteWriter, error) {
+func newSQLiteWriter(ctx context.Context, db *DB, path string, lock *os.File, migrations fs.FS) (*sqliteWriter, error) {
 	// The limit cuts the write-ahead log back after a burst; a checkpoint every
 	// 4,000 pages instead of 1,000 writes the busy pages a fourth as often.
 	pool, err := openSQLitePool(path, "journal_size_limit(67108864)", 1)
@@ -86,7 +87,7 @@ func newSQLiteWriter(ctx context.Context, db *DB, path string, lock *os.File) (*
 		stmts: map[string]*sql.Stmt{}, logs: map[pam.OrgID]int64{}, staged: map[pam.OrgID]int64{},
 		queue: make(chan *request, maxGroup), done: make(chan struct{}),
 	}
-	err = migrate(ctx, pool, db.dialect, func(first int64) error { return copyAside(ctx, pool, path, first) })
+	err = migrate(ctx, pool, db.dialect, migrations, func(first int64) error { return copyAside(ctx, pool, path, first) })
 	if err == nil {
 		w.conn, err = pool.Conn(ctx)
 	}
@@ -124,6 +125,9 @@ func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, *Tx) err
 	}
 	return r.changes, r.err
 }
+
+// sync has nothing to wait for: events get their place as they are written.
+func (w *sqliteWriter) sync(context.Context) error { return nil }
 
 var errClosed = &pam.Error{Kind: pam.Unavailable, Op: "write", Public: "The server is stopping."}
 

@@ -143,6 +143,8 @@ type leaf struct {
 // committer makes transactions durable, one implementation per database.
 type committer interface {
 	do(ctx context.Context, fn func(context.Context, *Tx) error, leaves []leaf) ([]pam.Change, error)
+	// sync returns once all events that had committed have their place.
+	sync(ctx context.Context) error
 	close() error
 }
 

@@ -1,0 +1,106 @@
+// Package storetest runs a test on every database that the store supports: on
+// SQLite in a directory of its own and on a database of its own in a real
+// PostgreSQL server that the test binary starts.
+//
+// It owns that server. It must not know any noun. Start at [Run]; the test
+// binary's TestMain calls [Main].
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/store"
+)
+
+// Main runs the tests of a binary and stops the PostgreSQL server if one of
+// them needed it. TestMain ends with os.Exit(storetest.Main(m)).
+func Main(m *testing.M) int {
+	inMain.Store(true)
+	defer stopServer()
+	return m.Run()
+}
+
+var inMain atomic.Bool
+
+// Run runs test as a subtest on each database. open opens the store of that
+// subtest, empty at first; it may be closed and opened again, and on
+// PostgreSQL opened several times at once, as several nodes do. What is still
+// open at the end is closed.
+func Run(t *testing.T, test func(t *testing.T, open func() *store.DB)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		dir := t.TempDir()
+		test(t, opener(t, store.Options{DataDir: dir}))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		test(t, opener(t, store.Options{DatabaseURL: Postgres(t)}))
+	})
+}
+
+func opener(t testing.TB, o store.Options) func() *store.DB {
+	return func() *store.DB {
+		t.Helper()
+		return Open(t, o)
+	}
+}
+
+// Open opens a store, logs of which go to the test, and closes it at its end.
+func Open(t testing.TB, o store.Options) *store.DB {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	db, err := store.Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close store: %v", err)
+		}
+	})
+	return db
+}
+
+var (
+	idSource = ids.NewSource(clock.Real{}, rand.Reader)
+	scribe   = audit.NewScribe(clock.Real{}, idSource)
+)
+
+// ID returns a fresh id.
+func ID[T ~string](prefix string) T { return T(idSource.New(prefix)) }
+
+// Entry returns an audit entry in org's log, by the system.
+func Entry(org pam.OrgID, kind audit.Type) audit.Entry {
+	return scribe.Entry(pam.Actor{Org: org, Token: pam.SystemToken}, kind, audit.Party{Type: "test", ID: "test", Name: "test"}, nil)
+}
+
+// Postgres returns the address of a new, empty database on the test binary's
+// PostgreSQL server, which it starts when it must.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	if !inMain.Load() {
+		t.Fatal("TestMain does not call storetest.Main")
+	}
+	s, err := startServer()
+	if err != nil {
+		t.Fatalf("no PostgreSQL server (on Debian: apt-get install postgresql): %v", err)
+	}
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
+	if err := s.create(context.Background(), name); err != nil {
+		t.Fatal(err)
+	}
+	return s.address(name)
+}
+
+var databases atomic.Int64
