@@ -1,0 +1,188 @@
+// Package broker is the only door to targets and to secrets: it turns "who
+// wants what" into a live session, or into a refusal that says why.
+//
+// It owns the order of a launch (resolve, decide, begin, record, dial, log in),
+// the sessions that are live in this process, and every reason to cut one. It
+// must not know what a protocol's bytes mean. Start at [Broker.Open]; a reveal
+// is [Broker.CheckOut].
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/account"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/checkout"
+	"vaultpam/pam/recording"
+	"vaultpam/pam/resource"
+	"vaultpam/pam/safe"
+	"vaultpam/pam/session"
+)
+
+// Deps is what a Broker works with.
+type Deps struct {
+	Store      Store
+	Secrets    account.Secret
+	Actors     Actors
+	Sealer     pam.Sealer
+	Sealed     func() bool // whether the vault is sealed now
+	Recordings Recordings
+	Audit      audit.Store
+	Scribe     *audit.Scribe
+	Dialer     Dialer
+	Targets    map[pam.Protocol]Target
+	IDs        *ids.Source
+	Clock      clock.Clock
+	Log        *slog.Logger
+}
+
+// Store is what the broker needs to have kept. *store.DB satisfies it.
+type Store interface {
+	session.Store
+	// SafesOf lists Safes in which user has a role, in organizations of which
+	// they are an active member; org and ref (an id or a slug) narrow it when
+	// they are not empty.
+	SafesOf(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time, limit int) ([]SafeRef, error)
+	SafeByID(ctx context.Context, org pam.OrgID, id pam.SafeID, user pam.UserID, now time.Time) (safe.Safe, error)
+	ResourceByID(ctx context.Context, org pam.OrgID, id pam.ResourceID) (resource.Resource, error)
+	PinHostKey(ctx context.Context, org pam.OrgID, id pam.ResourceID, line string, e audit.Entry) error
+	AccountByID(ctx context.Context, org pam.OrgID, id pam.AccountID) (account.Account, error)
+	Holders(ctx context.Context, org pam.OrgID, id pam.AccountID, user pam.UserID, now time.Time) ([]account.Holder, error)
+	// Blocked says whether the account's credential is held back at the
+	// resource by a redirection that nobody has confirmed yet.
+	Blocked(ctx context.Context, org pam.OrgID, resource pam.ResourceID, account pam.AccountID, safe pam.SafeID) (bool, error)
+	// SessionLimits returns the organization's idle timeout and the days that
+	// recordings are kept.
+	SessionLimits(ctx context.Context, org pam.OrgID) (idle time.Duration, retentionDays int, err error)
+	// LaunchSession stores a session that waits for its user to connect.
+	LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, e audit.Entry) error
+	// LaunchedSession returns the oldest session that waits for this user at
+	// this binding, "" when none does.
+	LaunchedSession(ctx context.Context, org pam.OrgID, s session.Session, now time.Time) (pam.SessionID, error)
+	// BeginSession stores the session as pending, the recording's row unless
+	// it is nil, and the events, in one transaction. With adopt, s.ID is a
+	// launched session; it is a Conflict if it does not wait any more.
+	BeginSession(ctx context.Context, org pam.OrgID, s session.Session, adopt bool, r *recording.Recording, events ...audit.Entry) error
+	// Standings reads, in one query, what the open sessions of a node rest on.
+	Standings(ctx context.Context, node string, now time.Time) ([]Standing, error)
+	CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, e audit.Entry) error
+	CheckoutByID(ctx context.Context, org pam.OrgID, id pam.CheckoutID) (checkout.Checkout, error)
+	CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, at time.Time, e audit.Entry) error
+}
+
+// SafeRef is one Safe that a name may mean.
+type SafeRef struct {
+	Org  pam.OrgID
+	Safe pam.SafeID
+	Slug string
+	Role pam.SafeRole
+	// OrgRole is the user's role in the organization.
+	OrgRole pam.Role
+}
+
+// Standing is what a live session rests on, as it is now.
+type Standing struct {
+	Session    pam.SessionID
+	KillReason string       // somebody asked for its end
+	OrgRole    pam.Role     // "" : not an active member any more
+	SafeRole   pam.SafeRole // "" : no role in the Safe any more, or no such Safe
+	Locked     bool
+	Bound      bool // the Safe still binds the account at the resource
+}
+
+// Actors makes the Actor for a user in one of their organizations.
+type Actors interface {
+	// ActorFor is an Error of kind OrgDenied if the user is not an active
+	// member of org. Token, TokenID, From and RequestID of like are kept.
+	ActorFor(ctx context.Context, like pam.Actor, org pam.OrgID) (pam.Actor, error)
+}
+
+// Recordings starts recordings. *recording.Service satisfies it.
+type Recordings interface {
+	Start(ctx context.Context, o recording.StartOptions) (*recording.Writer, error)
+	Check(ctx context.Context) error
+}
+
+// Recorder takes what passes. *recording.Writer satisfies it; a session
+// without a recording has one that forgets.
+type Recorder interface {
+	Output(p []byte) error
+	Input(p []byte) error
+	Resize(cols, rows uint16) error
+	Marker(kind, text string) error
+}
+
+// Target is what the broker asks of a protocol beside a session. The server
+// adapts the packages of the target room.
+type Target interface {
+	// Check logs in with the credential and out again.
+	Check(ctx context.Context, conn net.Conn, r resource.Resource, login Login) error
+	// Peek returns the host key that the target shows, as an OpenSSH line,
+	// without logging in.
+	Peek(ctx context.Context, conn net.Conn, r resource.Resource) (line string, err error)
+}
+
+// Login opens the credential, once. It is called after the target has proved
+// who it is; its event is durable before it returns. The caller wipes the
+// value.
+type Login func(ctx context.Context) (Credential, error)
+
+// Credential is what logs in to a target.
+type Credential struct {
+	Username string
+	Kind     account.Kind
+	Value    secret.Value // password, or private key in PEM
+}
+
+// Want is what somebody wants to reach. Safe, Account and Resource are ids or
+// slugs; "" means the only one there is.
+type Want struct {
+	Safe, Account, Resource string
+	Protocol                pam.Protocol // "": the resource's own
+	Reason                  string
+	Cols, Rows              uint16 // of the terminal; 0 without one
+}
+
+// Rules are the Safe's controls that the edge has to apply.
+type Rules struct {
+	Clipboard       safe.Channel
+	FileTransfer    safe.Channel
+	PortForwarding  bool
+	AgentForwarding bool
+	Recorded        bool
+}
+
+// Broker is the door. It is safe for concurrent use.
+type Broker struct {
+	Deps
+	node string
+	wake chan struct{} // one slot: a change touched a live session
+
+	mu       sync.Mutex // guards what follows
+	live     map[pam.SessionID]*Live
+	draining bool
+	undone   []func(context.Context) error // ends of sessions that could not be stored yet
+	trusted  time.Time                     // when standings were last read
+}
+
+// New makes a Broker. It does no I/O; Run must be running for sessions to be
+// cut.
+func New(d Deps) *Broker {
+	return &Broker{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1), live: map[pam.SessionID]*Live{}}
+}
+
+// discard is the recorder of a Safe that does not record.
+type discard struct{}
+
+func (discard) Output([]byte) error         { return nil }
+func (discard) Input([]byte) error          { return nil }
+func (discard) Resize(uint16, uint16) error { return nil }
+func (discard) Marker(string, string) error { return nil }

@@ -1,0 +1,232 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/account"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/recording"
+	"vaultpam/pam/resource"
+	"vaultpam/pam/safe"
+	"vaultpam/pam/session"
+)
+
+// closeWithin bounds how long the end of a session may take to be stored.
+const closeWithin = 20 * time.Second
+
+// Live is one open session. The exported fields do not change.
+type Live struct {
+	Session  session.Session
+	Resource resource.Resource // as it was when the session began
+	Rules    Rules
+	Target   net.Conn // Close closes it
+	Rec      Recorder // never nil
+
+	In, Out atomic.Int64 // bytes from and to the client; the edge counts
+
+	broker *Broker
+	actor  pam.Actor
+	safe   safe.Safe
+	user   string // login name at the target, once Login was called
+	record *recording.Recording
+	writer *recording.Writer // nil without a recording
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	warn   chan string
+	idle   time.Duration
+	since  time.Time // registered
+
+	touched atomic.Int64 // µs of the last byte from the client
+	warned  bool         // of the present cause; only the sweep touches it
+
+	logins atomic.Bool // Login was called
+	mu     sync.Mutex  // guards given
+	given  secret.Value
+
+	once   sync.Once
+	closed error
+}
+
+func (b *Broker) newLive(s session.Session, p place, idle time.Duration) *Live {
+	l := &Live{
+		Session: s, Resource: p.resource, Rec: discard{}, broker: b, actor: p.actor, safe: p.safe, idle: idle, warn: make(chan string, 1), since: b.Clock.Now(),
+		Rules: Rules{
+			Clipboard: p.safe.Clipboard, FileTransfer: p.safe.FileTransfer, PortForwarding: p.safe.PortForwarding,
+			AgentForwarding: p.safe.AgentForwarding, Recorded: s.RecordingID != "",
+		},
+	}
+	l.ctx, l.cancel = context.WithCancelCause(context.Background())
+	l.Touch()
+	return l
+}
+
+// Context ends when the session must: terminated, expired, idle, revoked, not
+// recordable, or the server stops. Its cause is a *Cut. The end of the request
+// that opened the session is not the session's end.
+func (l *Live) Context() context.Context { return l.ctx }
+
+// Err says why Context has ended, nil while it has not.
+func (l *Live) Err() error { return context.Cause(l.ctx) }
+
+// Touch notes that a byte came from the client.
+func (l *Live) Touch() { l.touched.Store(l.broker.Clock.Now().UnixMicro()) }
+
+// Warnings gives a sentence before a cut for time.
+func (l *Live) Warnings() <-chan string { return l.warn }
+
+// cut ends Context; the first cause stays.
+func (l *Live) cut(c *Cut) { l.cancel(c) }
+
+// Login opens the credential, the first time that it is called. The event
+// CREDENTIAL_INJECTED is durable before the vault is asked. Call it only after
+// the target has proved who it is.
+func (l *Live) Login(ctx context.Context) (Credential, error) {
+	const op = "open credential"
+	if l.logins.Swap(true) {
+		return Credential{}, pam.Errorf(pam.Denied, op, "The credential was used already.")
+	}
+	if err := l.Err(); err != nil {
+		return Credential{}, &pam.Error{Kind: pam.Denied, Op: op, Public: err.Error()}
+	}
+	b, s := l.broker, l.Session
+	held, err := b.Store.Blocked(ctx, s.Org, s.ResourceID, s.AccountID, s.SafeID)
+	if err != nil {
+		return Credential{}, pam.Wrap(op, err)
+	}
+	if held {
+		return Credential{}, pam.Errorf(pam.Conflict, op, "The address of this resource has changed: a manager of the safe must confirm it first.")
+	}
+	cred, err := b.inject(ctx, l.actor, s.Org, s.AccountID, session.Target(s), map[string]any{
+		"safe_id": string(s.SafeID), "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
+	})
+	if err != nil {
+		return Credential{}, pam.Wrap(op, err)
+	}
+	l.mu.Lock()
+	l.given = cred.Value
+	l.mu.Unlock()
+	return cred, nil
+}
+
+// inject opens the promoted credential of an account, after its event.
+func (b *Broker) inject(ctx context.Context, actor pam.Actor, org pam.OrgID, id pam.AccountID, target audit.Party, m map[string]any) (Credential, error) {
+	sealed, err := b.Secrets.SealedCredential(ctx, org, id)
+	if err != nil {
+		if pam.Is(err, pam.NotFound) {
+			return Credential{}, pam.Errorf(pam.Conflict, "read credential", "The account has no credential yet.")
+		}
+		return Credential{}, err
+	}
+	m["version"] = sealed.Version
+	if err := b.Audit.Append(ctx, org, b.Scribe.Entry(actor, audit.CredentialInjected, target, m)); err != nil {
+		return Credential{}, err
+	}
+	v, err := b.Sealer.Open(ctx, pam.Binding{Org: org, Purpose: account.Purpose, Object: string(id), Version: sealed.Version}, sealed.Sealed)
+	if err != nil {
+		return Credential{}, err
+	}
+	return Credential{Username: sealed.Username, Kind: sealed.Kind, Value: v}, nil
+}
+
+// Pin keeps the host key that the target showed at the first contact, if the
+// resource accepts its first; it is durable and audited on return.
+func (l *Live) Pin(ctx context.Context, line string) error {
+	e := l.broker.Scribe.Entry(l.actor, audit.ResourceHostKeyPinned, audit.Party{Type: "resource", ID: string(l.Resource.ID), Name: l.Resource.Name},
+		map[string]any{"host_key": line, "session_id": string(l.Session.ID)})
+	return l.broker.Store.PinHostKey(ctx, l.Session.Org, l.Resource.ID, line, e)
+}
+
+// Mismatch notes that the target showed a host key that is not pinned.
+func (l *Live) Mismatch(ctx context.Context, line string) {
+	e := l.broker.Scribe.Entry(l.actor, audit.ResourceHostKeyMismatch, audit.Party{Type: "resource", ID: string(l.Resource.ID), Name: l.Resource.Name},
+		map[string]any{"host_key": line, "session_id": string(l.Session.ID)})
+	if err := l.broker.Audit.Append(ctx, l.Session.Org, e); err != nil {
+		l.broker.Log.Error("a host key mismatch could not be audited", "error", err, "resource", l.Resource.ID)
+	}
+}
+
+// Activate notes that the target has accepted the credential, and wipes it.
+func (l *Live) Activate(ctx context.Context) error {
+	l.wipe()
+	return pam.Wrap("activate session", l.broker.Store.ActivateSession(ctx, l.Session.Org, l.Session.ID))
+}
+
+func (l *Live) wipe() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.given.Wipe()
+	l.given = secret.Value{}
+}
+
+// Close ends the session: its end, the counts and the recording's root are on
+// record when it returns nil. If the session was cut, the cut's reason counts.
+// Only the first call of Close and Fail acts; the others return its outcome.
+func (l *Live) Close(reason string) error {
+	return l.end(session.Ended, reason)
+}
+
+// Fail ends a session that did not come about, for the reason that err gives.
+func (l *Live) Fail(err error) error {
+	return l.end(session.Failed, sentence(err))
+}
+
+func (l *Live) end(status session.Status, reason string) error {
+	l.once.Do(func() {
+		if cut, ok := errors.AsType[*Cut](l.Err()); ok {
+			reason = cut.Reason
+			if status = session.Ended; cut.Failed {
+				status = session.Failed
+			}
+		}
+		l.cancel(&Cut{Reason: reason, Sentence: "This session is over."})
+		l.wipe()
+		if l.Target != nil {
+			_ = l.Target.Close()
+		}
+		l.closed = l.broker.finish(l, status, reason)
+	})
+	return l.closed
+}
+
+// finish seals the recording and stores the end. What cannot be stored now is
+// tried again until it is.
+func (b *Broker) finish(l *Live, status session.Status, reason string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	var root string
+	if l.writer != nil {
+		seal, err := l.writer.Close(ctx)
+		if root = seal.Root; err != nil {
+			b.Log.Error("recording was not sealed", "session", l.Session.ID, "recording", l.Session.RecordingID, "error", err)
+		}
+	}
+	end := session.End{Status: status, Reason: reason, BytesIn: l.In.Load(), BytesOut: l.Out.Load(), At: b.Clock.Now()}
+	e := session.EndedEvent(b.Scribe, l.actor, l.Session, end, root)
+	store := func(ctx context.Context) error {
+		err := b.Store.EndSession(ctx, l.Session.Org, l.Session.ID, end, e)
+		if pam.Is(err, pam.Conflict) {
+			return nil // over already: another node took us for dead
+		}
+		return err
+	}
+	err := store(ctx)
+	b.mu.Lock()
+	delete(b.live, l.Session.ID)
+	if err != nil {
+		b.undone = append(b.undone, store)
+	}
+	b.mu.Unlock()
+	if err != nil {
+		b.Log.Error("the end of a session could not be stored, trying again", "session", l.Session.ID, "error", err)
+		return pam.Wrap("close session", err)
+	}
+	b.Log.Info("session ended", "session", l.Session.ID, "status", status, "reason", reason, "bytes_in", end.BytesIn, "bytes_out", end.BytesOut)
+	return nil
+}

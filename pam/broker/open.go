@@ -1,0 +1,211 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/policy"
+	"vaultpam/pam/recording"
+	"vaultpam/pam/safe"
+	"vaultpam/pam/session"
+)
+
+// Open is the only way to a target. It resolves want for the actor, who is
+// authenticated but, for a native client, not yet in an organization;
+// decides; begins the session on record; opens the recording; and connects.
+// The caller verifies the target, logs in with Live.Login, calls
+// Live.Activate, and must call Live.Close in the end.
+//
+// A refusal is an Error with a sentence for the user, and is audited.
+func (b *Broker) Open(ctx context.Context, actor pam.Actor, want Want) (*Live, error) {
+	const op = "open session"
+	p, err := b.admit(ctx, actor, want)
+	if err != nil {
+		return nil, pam.Wrap(op, err)
+	}
+	l, err := b.begin(ctx, p, want)
+	if err != nil {
+		return nil, pam.Wrap(op, err)
+	}
+	if err := b.connect(ctx, l, p, want); err != nil {
+		return nil, pam.Wrap(op, errors.Join(err, l.Fail(err)))
+	}
+	return l, nil
+}
+
+// Launch decides like Open and stores a session that waits for its user to
+// connect with a native client; that connection's Open takes it over.
+func (b *Broker) Launch(ctx context.Context, actor pam.Actor, want Want) (session.Session, error) {
+	const op = "launch session"
+	p, err := b.admit(ctx, actor, want)
+	if err != nil {
+		return session.Session{}, pam.Wrap(op, err)
+	}
+	s := b.session(p, want)
+	s.ExpiresAt = s.StartedAt.Add(session.LaunchPending)
+	e := b.Scribe.Entry(p.actor, audit.PolicyEvaluated, session.Target(s), started(s, p, "allow"))
+	return s, pam.Wrap(op, b.Store.LaunchSession(ctx, s.Org, s, e))
+}
+
+// admit resolves and decides; a refusal is audited.
+func (b *Broker) admit(ctx context.Context, actor pam.Actor, want Want) (place, error) {
+	reason, err := session.CleanReason(want.Reason)
+	if err != nil {
+		return place{}, err
+	}
+	want.Reason = reason
+	p, err := b.resolve(ctx, actor, want, policy.SessionLaunch)
+	if err == nil {
+		f := facts{
+			actor: p.actor, action: policy.SessionLaunch, safe: p.safe, resource: p.resource,
+			protocol: want.Protocol, sealed: b.Sealed(), now: b.Clock.Now(),
+		}
+		if f.held, err = b.Store.Blocked(ctx, p.actor.Org, p.resource.ID, p.account.ID, p.safe.ID); err == nil {
+			if no := decide(f); no != nil {
+				err = no
+			}
+		}
+	}
+	if err != nil {
+		b.refused(ctx, audit.SessionRefused, p, want, err)
+	}
+	return p, err
+}
+
+// refused writes a refusal into the log of the organization that it concerns:
+// the Safe's, else the user's own.
+func (b *Broker) refused(ctx context.Context, t audit.Type, p place, want Want, why error) {
+	if p.actor.Org == "" {
+		p.actor.Org = p.actor.HomeOrg
+	}
+	m := map[string]any{"kind": pam.KindOf(why).String(), "asked_safe": want.Safe, "decision": "deny"}
+	if e, ok := errors.AsType[*pam.Error](why); ok && e.Public != "" {
+		m["why"] = e.Public
+	}
+	target := audit.Party{Type: "safe", ID: string(p.safe.ID), Name: p.safe.Name}
+	for k, v := range map[string]string{"resource_id": string(p.resource.ID), "account_id": string(p.account.ID), "reason": want.Reason} {
+		if v != "" {
+			m[k] = v
+		}
+	}
+	// The refusal stands whether or not it can be written.
+	if err := b.Audit.Append(ctx, p.actor.Org, b.Scribe.Entry(p.actor, t, target, m)); err != nil {
+		b.Log.Error("a refusal could not be audited", "error", err, "user", p.actor.User)
+	}
+}
+
+// session is the row of a session that begins now.
+func (b *Broker) session(p place, want Want) session.Session {
+	s := session.Session{
+		ID: pam.SessionID(b.IDs.New(pam.PrefixSession)), Org: p.actor.Org, Status: session.Pending, Protocol: p.resource.Type,
+		UserID: p.actor.User, SafeID: p.safe.ID, ResourceID: p.resource.ID, AccountID: p.account.ID, Reason: want.Reason,
+		StartedAt: b.Clock.Now(),
+	}
+	if p.actor.From.IsValid() {
+		s.ClientIP = p.actor.From.String()
+	}
+	return s
+}
+
+// started is what the events of a beginning session say.
+func started(s session.Session, p place, decision string) map[string]any {
+	m := map[string]any{
+		"protocol": string(s.Protocol), "safe_id": string(s.SafeID), "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
+		"safe": p.safe.Name, "resource": p.resource.Name, "account": p.account.Username, "decision": decision, "rule": "safe membership as " + string(p.safe.Role),
+	}
+	if s.Reason != "" {
+		m["reason"] = s.Reason
+	}
+	return m
+}
+
+// begin puts the session on record and registers it, so that it can be cut
+// from here on.
+func (b *Broker) begin(ctx context.Context, p place, want Want) (*Live, error) {
+	idle, retention, err := b.Store.SessionLimits(ctx, p.actor.Org)
+	if err != nil {
+		return nil, err
+	}
+	s := b.session(p, want)
+	s.Node, s.ExpiresAt = b.node, s.StartedAt.Add(time.Duration(p.safe.SessionTTLSeconds)*time.Second)
+	var rec *recording.Recording
+	if p.safe.Recording != safe.RecordingOff {
+		s.RecordingID = pam.RecordingID(b.IDs.New(pam.PrefixRecording))
+	}
+	adopted, err := b.Store.LaunchedSession(ctx, s.Org, s, s.StartedAt)
+	if err != nil {
+		return nil, err
+	}
+	for _, adopt := range []pam.SessionID{adopted, ""} {
+		if adopt != "" {
+			s.ID = adopt
+		} else if s.ID == adopted {
+			s.ID = pam.SessionID(b.IDs.New(pam.PrefixSession))
+		}
+		events := []audit.Entry{b.Scribe.Entry(p.actor, audit.SessionStarted, session.Target(s), started(s, p, "allow"))}
+		if s.RecordingID != "" {
+			rec = &recording.Recording{
+				ID: s.RecordingID, Org: s.Org, SessionID: s.ID, SafeID: s.SafeID, UserID: s.UserID, ResourceID: s.ResourceID, AccountID: s.AccountID,
+				Protocol: s.Protocol, Status: recording.InProgress, Format: recording.FormatAsciicast, RetentionDays: retention, StartedAt: s.StartedAt,
+			}
+		} else {
+			events = append(events, b.Scribe.Entry(p.actor, audit.RecordingDisabledForSession, session.Target(s), map[string]any{"safe_id": string(s.SafeID)}))
+		}
+		err = b.Store.BeginSession(ctx, s.Org, s, adopt != "", rec, events...)
+		if err == nil || adopt == "" || !pam.Is(err, pam.Conflict) {
+			break // with a Conflict somebody else took the launch; begin anew
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := b.newLive(s, p, idle)
+	b.mu.Lock()
+	draining := b.draining
+	if !draining {
+		b.live[s.ID] = l
+	}
+	b.mu.Unlock()
+	l.record = rec
+	if draining {
+		err := pam.Errorf(pam.Unavailable, "begin session", "The server is shutting down.")
+		return nil, errors.Join(err, l.Fail(err))
+	}
+	b.poke() // what changed between the decision and the registration is seen at once
+	b.Log.Info("session started", "session", s.ID, "user", s.UserID, "safe", s.SafeID, "resource", s.ResourceID, "protocol", s.Protocol)
+	return l, nil
+}
+
+// connect opens the recording and dials. Without a recording there is no
+// connection.
+func (b *Broker) connect(ctx context.Context, l *Live, p place, want Want) error {
+	if l.record != nil {
+		o := recording.StartOptions{Recording: *l.record, Cols: want.Cols, Rows: want.Rows}
+		if f := p.safe.RecordingFailure; f.Mode == safe.FailGrace {
+			o.Grace = time.Duration(f.GraceSeconds) * time.Second
+		}
+		w, err := b.Recordings.Start(ctx, o)
+		if err != nil {
+			if pam.Is(err, pam.Sealed) {
+				return err
+			}
+			return &pam.Error{Kind: pam.Unavailable, Op: "start recording", Public: "The session cannot be recorded, so it does not start.", Err: err}
+		}
+		l.writer, l.Rec = w, w
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.ctx, func() { cancel(context.Cause(l.ctx)) })()
+	conn, err := b.Dialer.Dial(ctx, l.Session.Org, p.resource.Host, p.resource.Port)
+	if err != nil {
+		if cut := l.Err(); cut != nil {
+			return &pam.Error{Kind: pam.Unavailable, Op: "dial target", Public: cut.Error(), Err: err}
+		}
+		return err
+	}
+	l.Target = conn
+	return nil
+}

@@ -1,0 +1,291 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/account"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/checkout"
+	"vaultpam/pam/policy"
+	"vaultpam/pam/resource"
+	"vaultpam/pam/session"
+)
+
+// CheckOutWant asks for a secret. Account "" means the only one of the Safe.
+type CheckOutWant struct {
+	Safe, Account string // ids or slugs
+	Reason        string
+}
+
+// Revealed is a secret on its way out. Whoever takes it wipes Value.
+type Revealed struct {
+	Checkout checkout.Checkout
+	Kind     account.Kind
+	Value    secret.Value
+}
+
+// CheckOut reveals the promoted credential of an account to a member of a Safe
+// that allows it. The checkout and its event are durable before the secret is
+// opened.
+func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWant) (Revealed, error) {
+	const op = "check out"
+	reason, err := session.CleanReason(want.Reason)
+	if err != nil {
+		return Revealed{}, err
+	}
+	p, err := b.admitReveal(ctx, actor, want)
+	if err != nil {
+		b.refused(ctx, audit.PolicyEvaluated, p, Want{Safe: want.Safe, Account: want.Account, Reason: reason}, err)
+		return Revealed{}, pam.Wrap(op, err)
+	}
+	sealed, err := b.Secrets.SealedCredential(ctx, p.actor.Org, p.account.ID)
+	if err != nil {
+		if pam.Is(err, pam.NotFound) {
+			err = pam.Errorf(pam.Conflict, op, "The account has no credential yet.")
+		}
+		return Revealed{}, pam.Wrap(op, err)
+	}
+	now := b.Clock.Now()
+	out := checkout.Checkout{
+		ID: pam.CheckoutID(b.IDs.New(pam.PrefixCheckout)), Org: p.actor.Org, Safe: p.safe.ID, Account: p.account.ID, User: p.actor.User,
+		Username: sealed.Username, Status: checkout.CheckedOut, Version: sealed.Version, Reason: reason, CreatedAt: now,
+		ExpiresAt: now.Add(time.Duration(p.safe.Checkout.TTLSeconds) * time.Second),
+	}
+	m := map[string]any{
+		"safe_id": string(p.safe.ID), "safe": p.safe.Name, "checkout_id": string(out.ID), "version": sealed.Version, "kind": string(sealed.Kind),
+		"decision": "allow", "rule": "safe membership as " + string(p.safe.Role),
+	}
+	if reason != "" {
+		m["reason"] = reason
+	}
+	e := b.Scribe.Entry(p.actor, audit.CredentialCheckedOut, audit.Party{Type: "account", ID: string(p.account.ID), Name: p.account.Name}, m)
+	if err := b.Store.CreateCheckout(ctx, out.Org, out, e); err != nil {
+		return Revealed{}, pam.Wrap(op, err)
+	}
+	v, err := b.Sealer.Open(ctx, pam.Binding{Org: out.Org, Purpose: account.Purpose, Object: string(out.Account), Version: sealed.Version}, sealed.Sealed)
+	if err != nil {
+		return Revealed{}, pam.Wrap(op, err)
+	}
+	return Revealed{Checkout: out, Kind: sealed.Kind, Value: v}, nil
+}
+
+// admitReveal resolves the Safe and the account and decides.
+func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOutWant) (place, error) {
+	p, err := b.resolveSafe(ctx, actor, want.Safe, policy.CredentialReveal)
+	if err != nil {
+		return p, err
+	}
+	f := facts{actor: p.actor, action: policy.CredentialReveal, safe: p.safe, sealed: b.Sealed(), now: b.Clock.Now()}
+	if no := decide(f); no != nil {
+		return p, no
+	}
+	seen := map[pam.AccountID]bool{}
+	var all, fit []account.Account
+	for _, bind := range p.safe.Bindings {
+		if seen[bind.AccountID] {
+			continue
+		}
+		seen[bind.AccountID] = true
+		a, err := b.Store.AccountByID(ctx, p.actor.Org, bind.AccountID)
+		if err != nil {
+			return p, err
+		}
+		all = append(all, a)
+		if means(want.Account, string(a.ID), a.Slug) {
+			fit = append(fit, a)
+		}
+	}
+	name := func(a account.Account) string { return a.Slug }
+	switch {
+	case len(fit) == 0:
+		return p, pam.Errorf(pam.NotFound, "resolve account", "The safe has no such account.")
+	case len(fit) > 1:
+		return p, &pam.Error{Kind: pam.Invalid, Op: "resolve account", Fields: []pam.Problem{{Field: "account_id", Problem: "the safe has several: " + choices(all, name)}}}
+	}
+	p.account = fit[0]
+	// A redirection of one of the account's resources sends the credential
+	// elsewhere; showing it to a member does not. Moving the account does not
+	// either: the secret that is shown stays the same.
+	return p, nil
+}
+
+// CheckCredential logs in with the promoted credential of an account at a
+// resource and out again. Managers of a Safe that binds the two may.
+func (b *Broker) CheckCredential(ctx context.Context, actor pam.Actor, id pam.AccountID, at pam.ResourceID) error {
+	const op = "check credential"
+	p, err := b.managed(ctx, actor, id, at)
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	if b.Sealed() {
+		return &pam.Error{Kind: pam.Sealed, Op: op}
+	}
+	held, err := b.Store.Blocked(ctx, actor.Org, p.resource.ID, id, p.safe.ID)
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	if held {
+		return pam.Errorf(pam.Conflict, op, "The address of this resource has changed: a manager of the safe must confirm it first.")
+	}
+	target, conn, err := b.reach(ctx, actor, p.resource)
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	defer conn.Close()
+	party := audit.Party{Type: "account", ID: string(id), Name: p.account.Name}
+	m := map[string]any{"resource_id": string(p.resource.ID), "safe_id": string(p.safe.ID)}
+	used := false
+	err = target.Check(ctx, conn, p.resource, func(ctx context.Context) (Credential, error) {
+		if used {
+			return Credential{}, pam.Errorf(pam.Denied, op, "The credential was used already.")
+		}
+		used = true
+		return b.inject(ctx, actor, actor.Org, id, party, m)
+	})
+	outcome := "ok"
+	if err != nil {
+		outcome = pam.KindOf(err).String()
+	}
+	e := b.Scribe.Entry(actor, audit.CredentialChecked, party, map[string]any{"resource_id": string(p.resource.ID), "outcome": outcome})
+	if aerr := b.Audit.Append(ctx, actor.Org, e); aerr != nil && err == nil {
+		err = aerr
+	}
+	return pam.Wrap(op, err)
+}
+
+// managed finds a Safe that the actor manages and that binds the account at
+// the resource ("": the only one).
+func (b *Broker) managed(ctx context.Context, actor pam.Actor, id pam.AccountID, at pam.ResourceID) (place, error) {
+	p := place{actor: actor}
+	now := b.Clock.Now()
+	holders, err := b.Store.Holders(ctx, actor.Org, id, actor.User, now)
+	if err != nil {
+		return p, err
+	}
+	known := false
+	for _, h := range holders {
+		known = known || h.Role != ""
+		if !policy.Allowed(policy.CredentialRotate, policy.Of(actor, h.Role)) {
+			continue
+		}
+		s, err := b.Store.SafeByID(ctx, actor.Org, h.Safe, actor.User, now)
+		if err != nil {
+			return p, err
+		}
+		for _, bind := range s.Bindings {
+			if bind.AccountID != id || (at != "" && bind.ResourceID != at) {
+				continue
+			}
+			if p.resource.ID != "" && p.resource.ID != bind.ResourceID {
+				return p, &pam.Error{Kind: pam.Invalid, Fields: []pam.Problem{{Field: "resource_id", Problem: "the account is used at several resources"}}}
+			}
+			if p.resource, err = b.Store.ResourceByID(ctx, actor.Org, bind.ResourceID); err != nil {
+				return p, err
+			}
+			p.safe = s
+		}
+	}
+	if p.resource.ID == "" {
+		if known || policy.Allowed(policy.AccountSee, policy.Of(actor, "")) {
+			return p, pam.Errorf(pam.Denied, "", "Only a manager of a safe that binds the account there may check its credential.")
+		}
+		return p, &pam.Error{Kind: pam.NotFound}
+	}
+	p.account, err = b.Store.AccountByID(ctx, actor.Org, id)
+	return p, err
+}
+
+// Probed is what a target said of itself.
+type Probed struct {
+	Reachable bool
+	HostKey   string // OpenSSH line; "" where the protocol has none
+	Pinned    bool   // it is one that the resource pins
+	Problem   string // why it is not reachable, for people
+}
+
+// Probe connects to a resource and reads its host key, without logging in.
+// Admins and managers of a Safe that binds it may.
+func (b *Broker) Probe(ctx context.Context, actor pam.Actor, id pam.ResourceID) (Probed, error) {
+	const op = "probe resource"
+	r, err := b.Store.ResourceByID(ctx, actor.Org, id)
+	if err != nil {
+		return Probed{}, pam.Wrap(op, err)
+	}
+	if err := b.mayProbe(ctx, actor, id); err != nil {
+		return Probed{}, pam.Wrap(op, err)
+	}
+	var out Probed
+	target, conn, err := b.reach(ctx, actor, r)
+	if err == nil {
+		defer conn.Close()
+		out.HostKey, err = target.Peek(ctx, conn, r)
+	}
+	if out.Reachable = err == nil; err != nil {
+		if pam.KindOf(err) == pam.Internal {
+			return Probed{}, pam.Wrap(op, err)
+		}
+		out.Problem = sentence(err)
+	}
+	for _, k := range r.HostKeys {
+		out.Pinned = out.Pinned || k == out.HostKey
+	}
+	e := b.Scribe.Entry(actor, audit.ResourceProbed, audit.Party{Type: "resource", ID: string(id), Name: r.Name}, map[string]any{"reachable": out.Reachable})
+	if err := b.Audit.Append(ctx, actor.Org, e); err != nil {
+		return Probed{}, pam.Wrap(op, err)
+	}
+	return out, nil
+}
+
+func (b *Broker) mayProbe(ctx context.Context, actor pam.Actor, id pam.ResourceID) error {
+	if policy.Allowed(policy.ResourceProbe, policy.Of(actor, "")) {
+		return nil
+	}
+	now := b.Clock.Now()
+	refs, err := b.Store.SafesOf(ctx, actor.User, actor.Org, "", now, 1000)
+	if err != nil {
+		return err
+	}
+	no := pam.NotFound
+	for _, ref := range refs {
+		s, err := b.Store.SafeByID(ctx, actor.Org, ref.Safe, actor.User, now)
+		if err != nil {
+			return err
+		}
+		for _, bind := range s.Bindings {
+			if bind.ResourceID != id {
+				continue
+			}
+			if policy.Allowed(policy.ResourceProbe, policy.Of(actor, ref.Role)) {
+				return nil
+			}
+			no = pam.Denied
+		}
+	}
+	return &pam.Error{Kind: no}
+}
+
+// reach connects to a resource outside of a session.
+func (b *Broker) reach(ctx context.Context, actor pam.Actor, r resource.Resource) (Target, net.Conn, error) {
+	target, ok := b.Targets[r.Type]
+	if !ok {
+		return nil, nil, pam.Errorf(pam.Unavailable, "reach target", "Resources of the type %s cannot be reached yet.", r.Type)
+	}
+	if len(r.ConnectorIDs) > 0 {
+		return nil, nil, pam.Errorf(pam.Unavailable, "reach target", "No connector of this resource is online.")
+	}
+	conn, err := b.Dialer.Dial(ctx, actor.Org, r.Host, r.Port)
+	return target, conn, err
+}
+
+// sentence is what an error says to people.
+func sentence(err error) string {
+	if e, ok := errors.AsType[*pam.Error](err); ok && e.Public != "" {
+		return e.Public
+	}
+	return pam.KindOf(err).String()
+}

@@ -1,0 +1,232 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"vaultpam/pam"
+	"vaultpam/pam/policy"
+	"vaultpam/pam/session"
+)
+
+const (
+	sweepEvery   = 250 * time.Millisecond
+	recheckEvery = time.Second
+	aliveEvery   = 10 * time.Second
+	// trustFor is how long sessions go on while nobody can tell whether their
+	// users still may.
+	trustFor = time.Minute
+)
+
+// Run cuts sessions whose time is over or whose ground is gone, until ctx
+// ends. It is needed for everything in this file.
+func (b *Broker) Run(ctx context.Context) {
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	var rechecked, alive time.Time
+	for {
+		now := b.Clock.Now()
+		if now.Sub(alive) >= aliveEvery {
+			if err := b.Store.NodeAlive(ctx, b.node, now); err != nil && ctx.Err() == nil {
+				b.Log.Error("this node could not say that it lives", "error", err)
+			} else {
+				alive = now
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.wake:
+			b.Recheck(ctx)
+			rechecked = now
+		case <-sweep.C:
+			b.Sweep()
+			b.redo(ctx)
+			if now.Sub(rechecked) >= recheckEvery {
+				b.Recheck(ctx)
+				rechecked = now
+			}
+		}
+	}
+}
+
+// Changed hears of a committed change; subscribe it to the store. It does not
+// block.
+func (b *Broker) Changed(c pam.Change) {
+	b.mu.Lock()
+	touched := false
+	for id, l := range b.live {
+		s := &l.Session
+		if c.Org != pam.InstanceOrg && c.Org != s.Org {
+			continue
+		}
+		if slices.Contains([]string{string(id), string(s.UserID), string(s.SafeID), string(s.ResourceID), string(s.AccountID)}, c.ID) ||
+			c.Subject == pam.SubjectMember || c.Subject == pam.SubjectOrg || c.Subject == pam.SubjectUser {
+			touched = true
+			break
+		}
+	}
+	b.mu.Unlock()
+	if touched {
+		b.poke()
+	}
+}
+
+// poke asks Run to look at what live sessions rest on.
+func (b *Broker) poke() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Live lists the sessions that are open in this process.
+func (b *Broker) Live() []*Live {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]*Live, 0, len(b.live))
+	for _, l := range b.live {
+		out = append(out, l)
+	}
+	return out
+}
+
+// Recheck reads what the live sessions rest on and cuts those that may not go
+// on.
+func (b *Broker) Recheck(ctx context.Context) {
+	live := b.Live()
+	now := b.Clock.Now()
+	if len(live) == 0 {
+		b.mu.Lock()
+		b.trusted = now
+		b.mu.Unlock()
+		return
+	}
+	read, err := b.Store.Standings(ctx, b.node, now)
+	if err != nil {
+		b.mu.Lock()
+		lost := now.Sub(b.trusted) >= trustFor && !b.trusted.IsZero()
+		b.mu.Unlock()
+		b.Log.Error("nobody can tell whether live sessions may go on", "error", err)
+		if lost {
+			for _, l := range live {
+				l.cut(&Cut{Reason: "access could not be confirmed", Sentence: "This session was ended: nobody can confirm any more that you may use it.", Failed: true})
+			}
+		}
+		return
+	}
+	b.mu.Lock()
+	b.trusted = now
+	b.mu.Unlock()
+	byID := make(map[pam.SessionID]Standing, len(read))
+	for _, st := range read {
+		byID[st.Session] = st
+	}
+	for _, l := range live {
+		st, ok := byID[l.Session.ID]
+		if !ok {
+			// Its row was there before it was registered, so somebody has
+			// ended it on record.
+			l.cut(&Cut{Reason: "ended on record", Sentence: "This session is over on record."})
+			continue
+		}
+		if c := stands(st, policy.Allowed); c != nil {
+			l.cut(c)
+		}
+	}
+}
+
+// Sweep cuts the sessions whose time is over or whose recording is lost, and
+// warns the others.
+func (b *Broker) Sweep() {
+	now := b.Clock.Now()
+	for _, l := range b.Live() {
+		b.sweep(l, now)
+	}
+}
+
+func (b *Broker) sweep(l *Live, now time.Time) {
+	quiet := now.Sub(time.UnixMicro(l.touched.Load()))
+	if l.writer != nil && l.writer.Err() != nil {
+		l.cut(&Cut{Reason: "recording lost", Sentence: "This session was ended: it cannot be recorded any more.", Failed: true})
+		return
+	}
+	switch {
+	case !now.Before(l.Session.ExpiresAt):
+		l.cut(&Cut{Reason: "session time over", Sentence: "This session was ended: its time is over."})
+		return
+	case l.idle > 0 && quiet >= l.idle:
+		l.cut(&Cut{Reason: "idle timeout", Sentence: fmt.Sprintf("This session was ended: it was idle for %s.", words(l.idle))})
+		return
+	case !within(l.safe.ValidHours, now):
+		l.cut(&Cut{Reason: "valid hours over", Sentence: "This session was ended: the valid hours of the safe are over."})
+		return
+	}
+	left, what := l.Session.ExpiresAt.Sub(now), "its time is over"
+	if idle := l.idle - quiet; l.idle > session.WarnBefore && idle < left {
+		left, what = idle, "nothing was typed"
+	}
+	if left > session.WarnBefore {
+		l.warned = false
+	} else if !l.warned {
+		l.warned = true
+		select {
+		case l.warn <- fmt.Sprintf("This session ends in %s: %s.", words(left), what):
+		default:
+		}
+	}
+}
+
+// words is a duration for people.
+func words(d time.Duration) string {
+	switch d = d.Round(time.Second); {
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%d minutes", int(d.Round(time.Minute).Minutes()))
+	case d == time.Minute:
+		return "1 minute"
+	}
+	return fmt.Sprintf("%d seconds", int(d.Seconds()))
+}
+
+// redo stores the ends of sessions that could not be stored before.
+func (b *Broker) redo(ctx context.Context) {
+	b.mu.Lock()
+	todo := b.undone
+	b.undone = nil
+	b.mu.Unlock()
+	for i, store := range todo {
+		if err := store(ctx); err != nil {
+			b.mu.Lock()
+			b.undone = append(todo[i:], b.undone...)
+			b.mu.Unlock()
+			return
+		}
+	}
+}
+
+// Drain refuses new sessions, tells the live ones that the server stops, and
+// waits until their ends are stored or ctx ends.
+func (b *Broker) Drain(ctx context.Context) error {
+	b.mu.Lock()
+	b.draining = true
+	b.mu.Unlock()
+	for _, l := range b.Live() {
+		l.cut(&Cut{Reason: "server shutdown", Sentence: "This session was ended: the server is shutting down."})
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if len(b.Live()) == 0 {
+			b.redo(ctx)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return pam.Wrap("drain sessions", errors.Join(ctx.Err(), fmt.Errorf("%d sessions are still open", len(b.Live()))))
+		case <-tick.C:
+		}
+	}
+}
