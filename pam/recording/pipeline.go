@@ -173,7 +173,7 @@ func (p *pipeline) statement(flags byte) statement {
 
 // encode makes the next chunk of frames and moves the chain on.
 func (p *pipeline) encode(frames []byte, from, until uint64, flags byte) *buffer {
-	out := bufferPool.Get().(*buffer)
+	out := newBuffer(len(frames))
 	h := chunkHeader{flags: flags, number: p.number, clear: uint32(len(frames)), from: from, until: until, prev: p.prev}
 	body, plain := out.data[:chunkHeaderSize], frames
 	if worthCompressing(frames) {

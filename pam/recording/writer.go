@@ -49,6 +49,7 @@ type Writer struct {
 	held    int        // buffers in cur, queue and in the pipeline's hands
 	last    uint64     // µs of the last frame
 	dirty   bool       // a frame arrived since the pipeline last took everything
+	burst   bool       // a buffer was filled since then
 	closing bool
 	err     error // why the recording failed
 
@@ -62,15 +63,45 @@ type buffer struct {
 	from, until uint64 // µs
 }
 
-// bufferPool keeps buffers for all writers, so that an idle session holds none.
-var bufferPool = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, chunkTarget+4096)} }}
+// The capacities of buffers: the small one serves a session in which somebody
+// types, so that many of those fit into memory; the large one a burst.
+const (
+	smallBuffer = 16 << 10
+	largeBuffer = chunkTarget + 4096
+
+	// slack is left free, so that what a buffer holds fits, encrypted, into
+	// another of the same size.
+	slack = chunkHeaderSize + tagSize + 32
+)
+
+// The pools keep buffers for all writers, so that an idle session holds none.
+var (
+	smallPool = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, smallBuffer)} }}
+	largePool = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, largeBuffer)} }}
+)
+
+// room is how many bytes of frames fit into b.
+func (b *buffer) room() int { return cap(b.data) - slack - len(b.data) }
+
+// newBuffer returns an empty buffer with room for n bytes of frames, at most
+// largeBuffer-slack.
+func newBuffer(n int) *buffer {
+	if n <= smallBuffer-slack {
+		return smallPool.Get().(*buffer)
+	}
+	return largePool.Get().(*buffer)
+}
 
 // release wipes what the buffer held, since it may be a password that somebody
 // typed, and gives the buffer back.
 func (b *buffer) release() {
 	clear(b.data)
 	b.data = b.data[:0]
-	bufferPool.Put(b)
+	if cap(b.data) < largeBuffer {
+		smallPool.Put(b)
+	} else {
+		largePool.Put(b)
+	}
 }
 
 // ID is the recording's id.
@@ -145,7 +176,7 @@ func (w *Writer) frames(k Kind, p []byte) error {
 		if err := w.reserve(frameOverhead + min(len(p), 4096)); err != nil {
 			return err
 		}
-		n := min(len(p), cap(w.cur.data)-len(w.cur.data)-frameOverhead)
+		n := min(len(p), w.cur.room()-frameOverhead)
 		w.put(k, at, p[:n])
 		p = p[n:]
 	}
@@ -185,14 +216,18 @@ func (w *Writer) reserve(n int) error {
 			return w.err
 		case w.closing:
 			return ErrClosed
-		case w.cur != nil && cap(w.cur.data)-len(w.cur.data) >= n:
+		case w.cur != nil && w.cur.room() >= n:
 			return nil
 		case w.cur != nil:
 			w.queue = append(w.queue, w.cur)
-			w.cur = nil
+			w.cur, w.burst = nil, true
 			w.poke()
 		case w.held < maxHeld:
-			w.cur = bufferPool.Get().(*buffer)
+			size := n
+			if w.burst {
+				size = largeBuffer - slack
+			}
+			w.cur = newBuffer(size)
 			w.cur.from, w.cur.until = w.last, w.last
 			w.held++
 		default:
@@ -233,7 +268,7 @@ func (w *Writer) cut() {
 		w.queue = append(w.queue, w.cur)
 		w.cur = nil
 	}
-	w.dirty = false
+	w.dirty, w.burst = false, false
 }
 
 // give returns a buffer that is encoded.
