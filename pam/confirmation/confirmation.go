@@ -88,15 +88,25 @@ type Query struct {
 	Now    time.Time
 }
 
+// Decision is a manager's word.
+type Decision struct {
+	To Status
+	By pam.UserID
+	At time.Time
+	// NewID names what a confirmed weakening makes wait in its turn: it may
+	// bind an account to another resource.
+	NewID func() pam.ConfirmationID
+}
+
 // Store keeps confirmations. Everything that it changes is durable when it
 // returns.
 type Store interface {
 	ConfirmationByID(ctx context.Context, org pam.OrgID, id pam.ConfirmationID) (Confirmation, error)
 	ListConfirmations(ctx context.Context, org pam.OrgID, q Query) ([]Confirmation, error)
 	// DecideConfirmation moves c from the status that it was read with to the
-	// given one, and applies a weakening that is confirmed. It is a Conflict
-	// if either has changed meanwhile.
-	DecideConfirmation(ctx context.Context, org pam.OrgID, c Confirmation, to Status, by pam.UserID, at time.Time, e audit.Entry) error
+	// status d.To, and applies a weakening that is confirmed. It is a Conflict
+	// if the confirmation or the Safe has changed meanwhile.
+	DecideConfirmation(ctx context.Context, org pam.OrgID, c Confirmation, d Decision, entries ...audit.Entry) error
 	// RoleOf is that of the Safes.
 	RoleOf(ctx context.Context, org pam.OrgID, id pam.SafeID, user pam.UserID, now time.Time) (pam.SafeRole, bool, error)
 	// Blocked says whether the credential of the account is held back at the

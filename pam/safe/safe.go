@@ -221,15 +221,13 @@ type Query struct {
 
 // Proposal is a weakening that waits for a second manager.
 type Proposal struct {
-	ID       pam.ConfirmationID
-	Safe     Safe  // the state that is proposed
-	Version  int64 // that it was made from
-	Facts    []AccountFacts
-	By       pam.UserID
-	At       time.Time
-	Dual     bool
-	Summary  string
-	NewHolds func() pam.ConfirmationID
+	ID      pam.ConfirmationID
+	Safe    Safe           // the state that is proposed
+	Version int64          // that it was made from
+	Facts   []AccountFacts // that its bindings were decided on
+	By      pam.UserID
+	At      time.Time
+	Summary string
 }
 
 // Store keeps Safes. Everything that it changes is durable when it returns.

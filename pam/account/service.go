@@ -1,0 +1,295 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
+	"vaultpam/internal/naming"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/policy"
+)
+
+// Service is what the edges ask about accounts. It is safe for concurrent use.
+type Service struct {
+	store  Store
+	sealer pam.Sealer
+	scribe *audit.Scribe
+	clock  clock.Clock
+	ids    *ids.Source
+}
+
+// New makes a Service.
+func New(store Store, sealer pam.Sealer, scribe *audit.Scribe, c clock.Clock, src *ids.Source) *Service {
+	return &Service{store: store, sealer: sealer, scribe: scribe, clock: c, ids: src}
+}
+
+// MaxPage is how many accounts one page holds: a thousand, and one that shows
+// that there is a next page.
+const MaxPage = 1001
+
+const maxUsername = 256
+
+func (s *Service) entry(a pam.Actor, t audit.Type, acc Account, metadata map[string]any) audit.Entry {
+	return s.scribe.Entry(a, t, audit.Party{Type: "account", ID: string(acc.ID), Name: acc.Name}, metadata)
+}
+
+// check says what is not acceptable in s.
+func (s Settings) check(op string) error {
+	var ps pam.Problems
+	if p := naming.Problem(s.Name); p != "" {
+		ps.Add("name", p)
+	}
+	if s.Slug != "" {
+		if p := naming.SlugProblem(s.Slug); p != "" {
+			ps.Add("slug", p)
+		}
+	}
+	switch {
+	case s.Username == "":
+		ps.Add("username", "is required")
+	case utf8.RuneCountInString(s.Username) > maxUsername:
+		ps.Add("username", "is longer than 256 characters")
+	default:
+		if p := naming.TextProblem(s.Username, false); p != "" {
+			ps.Add("username", p)
+		}
+	}
+	if s.ResourceID != "" && !ids.Valid(pam.PrefixResource, string(s.ResourceID)) {
+		ps.Add("resource_id", "is not the id of a resource")
+	}
+	return ps.Err(op)
+}
+
+// Create makes an account, with its first credential if c is not nil, and
+// wipes c. Owners and admins may. An empty slug is made from the name.
+func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, c *NewCredential) (Account, error) {
+	const op = "create account"
+	if c != nil {
+		defer c.Wipe()
+	}
+	if !policy.Allowed(policy.AccountCreate, policy.Of(a, "")) {
+		return Account{}, &pam.Error{Kind: pam.Denied, Op: op}
+	}
+	if err := in.check(op); err != nil {
+		return Account{}, err
+	}
+	now := s.clock.Now()
+	out := Account{
+		ID: pam.AccountID(s.ids.New(pam.PrefixAccount)), Org: a.Org, Settings: in, Version: 1,
+		CreatedBy: a.User, CreatedAt: now, UpdatedAt: now,
+	}
+	var first *SealedVersion
+	metadata := map[string]any{"username": in.Username}
+	if c != nil {
+		v, err := s.seal(ctx, op, a, out.ID, 1, *c)
+		if err != nil {
+			return Account{}, err
+		}
+		first, metadata["credential_kind"] = &v, string(v.Kind)
+		out.Credential = v.credential()
+	}
+	out, err := s.store.CreateAccount(ctx, a.Org, out, first, s.entry(a, audit.AccountCreated, out, metadata))
+	return out, pam.Wrap(op, err)
+}
+
+// seal makes version n of an account's credential.
+func (s *Service) seal(ctx context.Context, op string, a pam.Actor, id pam.AccountID, n int64, c NewCredential) (SealedVersion, error) {
+	plain, public, err := c.plaintext(op)
+	if err != nil {
+		return SealedVersion{}, err
+	}
+	defer plain.Wipe()
+	b := pam.Binding{Org: a.Org, Purpose: Purpose, Object: string(id), Version: n}
+	sealed, err := s.sealer.Seal(ctx, b, plain.Expose())
+	if err != nil {
+		return SealedVersion{}, pam.Wrap(op, err)
+	}
+	return SealedVersion{
+		Version: Version{Version: n, Kind: c.Kind, PublicKey: public, CreatedBy: a.User, CreatedAt: s.clock.Now(), Promoted: true},
+		Sealed:  sealed,
+	}, nil
+}
+
+func (v Version) credential() *Credential {
+	return &Credential{Kind: v.Kind, Version: v.Version, PublicKey: v.PublicKey, RotatedAt: v.CreatedAt, RotationState: Stable}
+}
+
+// ByID returns an account that the actor may see: one that a Safe of theirs
+// binds, their own, or any for those who see the metadata of all.
+func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.AccountID) (Account, error) {
+	const op = "read account"
+	out, err := s.store.AccountByID(ctx, a.Org, id)
+	if err != nil {
+		return Account{}, pam.Wrap(op, err)
+	}
+	facts := policy.Of(a, "").Owning(out.CreatedBy == a.User)
+	if policy.Allowed(policy.AccountSee, facts) {
+		return out, nil
+	}
+	holders, err := s.store.Holders(ctx, a.Org, id, a.User, s.clock.Now())
+	if err != nil {
+		return Account{}, pam.Wrap(op, err)
+	}
+	for _, h := range holders {
+		if facts.SafeRole = h.Role; policy.Allowed(policy.AccountSee, facts) {
+			return out, nil
+		}
+	}
+	return Account{}, &pam.Error{Kind: pam.NotFound, Op: op}
+}
+
+// List returns up to limit of the accounts that the actor may see, by name,
+// after the cursor of an earlier one, if any.
+func (s *Service) List(ctx context.Context, a pam.Actor, after string, limit int) ([]Account, error) {
+	const op = "list accounts"
+	cursor, ok := naming.ParseCursor(after)
+	if !ok {
+		var ps pam.Problems
+		ps.Add("cursor", "is not one that this list gave out")
+		return nil, ps.Err(op)
+	}
+	if limit < 1 || limit > MaxPage {
+		limit = MaxPage
+	}
+	all := policy.Allowed(policy.AccountSee, policy.Of(a, ""))
+	out, err := s.store.ListAccounts(ctx, a.Org, Query{User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
+	return out, pam.Wrap(op, err)
+}
+
+// Update replaces the settings of an account that still has version; 0 takes
+// the present one. in is the full state that is wanted.
+//
+// Another resource is a redirection: it needs a fresh authentication, and the
+// credential is held back until a manager of each Safe that binds the account
+// has confirmed; then Pending is set.
+func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.AccountID, version int64, in Settings) (Account, error) {
+	const op = "update account"
+	cur, err := s.allowed(ctx, op, a, id, policy.AccountUpdate)
+	if err != nil {
+		return Account{}, err
+	}
+	if version == 0 {
+		version = cur.Version
+	}
+	if version != cur.Version {
+		return Account{}, &pam.Error{Kind: pam.Precondition, Op: op}
+	}
+	if in.Slug == "" {
+		in.Slug = cur.Slug
+	}
+	if err := in.check(op); err != nil {
+		return Account{}, err
+	}
+	now := s.clock.Now()
+	next := cur
+	next.Settings, next.UpdatedAt = in, now
+	if in.ResourceID == cur.ResourceID {
+		out, err := s.store.UpdateAccount(ctx, a.Org, next, version, nil, s.entry(a, audit.AccountUpdated, next, map[string]any{"username": in.Username}))
+		return out, pam.Wrap(op, err)
+	}
+	if !a.Fresh(now) {
+		return Account{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	}
+	where := "no resource of its own"
+	if in.ResourceID != "" {
+		where = string(in.ResourceID)
+	}
+	h := &pam.Hold{
+		By: a.User, At: now, Dual: a.DualControl,
+		Summary: fmt.Sprintf("Move account “%s” to %s", next.Name, where),
+		NewID:   func() pam.ConfirmationID { return pam.ConfirmationID(s.ids.New(pam.PrefixConfirmation)) },
+	}
+	e := s.entry(a, audit.AccountRedirected, next, map[string]any{"from": string(cur.ResourceID), "to": string(in.ResourceID)})
+	out, err := s.store.UpdateAccount(ctx, a.Org, next, version, h, e)
+	return out, pam.Wrap(op, err)
+}
+
+// Delete removes an account that still has version (0: any), with every
+// version of its credential. No Safe may bind it.
+func (s *Service) Delete(ctx context.Context, a pam.Actor, id pam.AccountID, version int64) error {
+	const op = "delete account"
+	cur, err := s.allowed(ctx, op, a, id, policy.AccountDelete)
+	if err != nil {
+		return err
+	}
+	return pam.Wrap(op, s.store.DeleteAccount(ctx, a.Org, id, version, s.entry(a, audit.AccountDeleted, cur, nil)))
+}
+
+// allowed returns an account on which the actor may do the action.
+func (s *Service) allowed(ctx context.Context, op string, a pam.Actor, id pam.AccountID, action policy.Action) (Account, error) {
+	cur, err := s.ByID(ctx, a, id)
+	if err != nil {
+		return Account{}, pam.Wrap(op, err)
+	}
+	if !policy.Allowed(action, policy.Of(a, "")) {
+		return Account{}, &pam.Error{Kind: pam.Denied, Op: op}
+	}
+	return cur, nil
+}
+
+// maxRaces is how often SetCredential tries again when another credential was
+// stored at the same time.
+const maxRaces = 5
+
+// SetCredential stores a new version, promotes it and wipes c. It takes a
+// manager of each Safe that binds the account, or its creator while none
+// does, who authenticated just now: whoever chooses the secret has it.
+func (s *Service) SetCredential(ctx context.Context, a pam.Actor, id pam.AccountID, c NewCredential) (Account, error) {
+	const op = "set credential"
+	defer c.Wipe()
+	cur, err := s.ByID(ctx, a, id)
+	if err != nil {
+		return Account{}, pam.Wrap(op, err)
+	}
+	holders, err := s.store.Holders(ctx, a.Org, id, a.User, s.clock.Now())
+	if err != nil {
+		return Account{}, pam.Wrap(op, err)
+	}
+	if len(holders) == 0 {
+		if !policy.Allowed(policy.CredentialSet, policy.Of(a, "").Owning(cur.CreatedBy == a.User)) {
+			return Account{}, pam.Errorf(pam.Denied, op, "Only the account's creator may set its credential while it is in no Safe.")
+		}
+	} else if slices.ContainsFunc(holders, func(h Holder) bool { return !policy.Allowed(policy.CredentialSet, policy.Of(a, h.Role)) }) {
+		return Account{}, pam.Errorf(pam.Denied, op, "Only a manager of each Safe that holds the account may set its credential.")
+	}
+	if !a.Fresh(s.clock.Now()) {
+		return Account{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	}
+	for race := 1; ; race++ {
+		versions, err := s.store.Versions(ctx, a.Org, id)
+		if err != nil {
+			return Account{}, pam.Wrap(op, err)
+		}
+		n := int64(1)
+		if len(versions) > 0 {
+			n = versions[0].Version + 1
+		}
+		v, err := s.seal(ctx, op, a, id, n, c)
+		if err != nil {
+			return Account{}, err
+		}
+		e := s.entry(a, audit.CredentialSet, cur, map[string]any{"version": n, "credential_kind": string(v.Kind)})
+		if err = s.store.AddCredential(ctx, a.Org, id, v, e); err == nil {
+			return s.ByID(ctx, a, id)
+		}
+		if !pam.Is(err, pam.Conflict) || race == maxRaces {
+			return Account{}, pam.Wrap(op, err)
+		}
+	}
+}
+
+// Versions lists the history of the credential of an account that the actor
+// may see, newest first.
+func (s *Service) Versions(ctx context.Context, a pam.Actor, id pam.AccountID) ([]Version, error) {
+	const op = "list credential versions"
+	if _, err := s.ByID(ctx, a, id); err != nil {
+		return nil, pam.Wrap(op, err)
+	}
+	out, err := s.store.Versions(ctx, a.Org, id)
+	return out, pam.Wrap(op, err)
+}

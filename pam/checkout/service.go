@@ -1,0 +1,97 @@
+package checkout
+
+import (
+	"context"
+
+	"vaultpam/internal/clock"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/policy"
+)
+
+// Access answers what this package cannot know: which Safes an actor manages.
+type Access interface {
+	// Manages says whether the actor is a manager of the Safe.
+	Manages(ctx context.Context, actor pam.Actor, safe pam.SafeID) (bool, error)
+}
+
+// Service is what the edges ask about checkouts, but for the reveal itself.
+// It is safe for concurrent use.
+type Service struct {
+	store  Store
+	access Access
+	scribe *audit.Scribe
+	clock  clock.Clock
+}
+
+// New makes a Service.
+func New(store Store, access Access, scribe *audit.Scribe, c clock.Clock) *Service {
+	return &Service{store: store, access: access, scribe: scribe, clock: c}
+}
+
+// MaxPage is how many checkouts one page holds: a thousand, and one that shows
+// that there is a next page.
+const MaxPage = 1001
+
+// ByID returns a checkout that the actor may see: their own, one of a Safe
+// that they manage, or any for those who see the metadata of all Safes.
+func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.CheckoutID) (Checkout, error) {
+	c, _, err := s.read(ctx, "read checkout", a, id)
+	return c, err
+}
+
+func (s *Service) read(ctx context.Context, op string, a pam.Actor, id pam.CheckoutID) (Checkout, policy.Facts, error) {
+	c, err := s.store.CheckoutByID(ctx, a.Org, id)
+	if err != nil {
+		return Checkout{}, policy.Facts{}, pam.Wrap(op, err)
+	}
+	manages, err := s.access.Manages(ctx, a, c.Safe)
+	if err != nil {
+		return Checkout{}, policy.Facts{}, pam.Wrap(op, err)
+	}
+	var role pam.SafeRole
+	if manages {
+		role = pam.SafeManager
+	}
+	facts := policy.Of(a, role).Owning(c.User == a.User)
+	if !policy.Allowed(policy.CheckoutSee, facts) {
+		return Checkout{}, policy.Facts{}, &pam.Error{Kind: pam.NotFound, Op: op}
+	}
+	return c.At(s.clock.Now()), facts, nil
+}
+
+// List returns up to q.Limit of the checkouts that are out and that the actor
+// may see, newest first. The actor's own facts replace User, All and Now.
+func (s *Service) List(ctx context.Context, a pam.Actor, q Query) ([]Checkout, error) {
+	q.User, q.Now = a.User, s.clock.Now()
+	q.All = policy.Allowed(policy.CheckoutSee, policy.Of(a, ""))
+	if q.Limit < 1 || q.Limit > MaxPage {
+		q.Limit = MaxPage
+	}
+	out, err := s.store.ListCheckouts(ctx, a.Org, q)
+	return out, pam.Wrap("list checkouts", err)
+}
+
+// CheckIn ends a checkout: whoever has it, a manager of the Safe, or by force
+// an owner or admin.
+func (s *Service) CheckIn(ctx context.Context, a pam.Actor, id pam.CheckoutID) (Checkout, error) {
+	const op = "check in"
+	c, facts, err := s.read(ctx, op, a, id)
+	if err != nil {
+		return Checkout{}, err
+	}
+	if !policy.Allowed(policy.CheckoutEnd, facts) {
+		return Checkout{}, &pam.Error{Kind: pam.Denied, Op: op}
+	}
+	if !c.Status.May(Available) {
+		return Checkout{}, pam.Errorf(pam.Conflict, op, "This secret is checked in already.")
+	}
+	now := s.clock.Now()
+	e := s.scribe.Entry(a, audit.CredentialCheckedIn, audit.Party{Type: "account", ID: string(c.Account), Name: c.Username},
+		map[string]any{"checkout_id": string(c.ID), "safe_id": string(c.Safe), "user_id": string(c.User), "forced": c.User != a.User})
+	if err := s.store.CheckIn(ctx, a.Org, id, a.User, now, e); err != nil {
+		return Checkout{}, pam.Wrap(op, err)
+	}
+	c.Status, c.CheckedInAt, c.CheckedInBy = Available, now, a.User
+	return c, nil
+}

@@ -1,0 +1,111 @@
+package confirmation
+
+import (
+	"context"
+
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/policy"
+)
+
+// Service is what the edges ask about confirmations. It is safe for
+// concurrent use.
+type Service struct {
+	store  Store
+	scribe *audit.Scribe
+	clock  clock.Clock
+	ids    *ids.Source
+}
+
+// New makes a Service.
+func New(store Store, scribe *audit.Scribe, c clock.Clock, src *ids.Source) *Service {
+	return &Service{store: store, scribe: scribe, clock: c, ids: src}
+}
+
+// MaxPage is how many confirmations one page holds: a thousand, and one that
+// shows that there is a next page.
+const MaxPage = 1001
+
+// ByID returns a confirmation that the actor may see: a manager of its Safe,
+// whoever requested it, and those who see the metadata of all Safes.
+func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.ConfirmationID) (Confirmation, error) {
+	c, _, err := s.read(ctx, "read confirmation", a, id)
+	return c, err
+}
+
+func (s *Service) read(ctx context.Context, op string, a pam.Actor, id pam.ConfirmationID) (Confirmation, pam.SafeRole, error) {
+	c, err := s.store.ConfirmationByID(ctx, a.Org, id)
+	if err != nil {
+		return Confirmation{}, "", pam.Wrap(op, err)
+	}
+	role, _, err := s.store.RoleOf(ctx, a.Org, c.Safe, a.User, s.clock.Now())
+	if err != nil {
+		return Confirmation{}, "", pam.Wrap(op, err)
+	}
+	if !policy.Allowed(policy.ChangeSee, policy.Of(a, role).Owning(c.RequestedBy == a.User)) {
+		return Confirmation{}, "", &pam.Error{Kind: pam.NotFound, Op: op}
+	}
+	return c, role, nil
+}
+
+// List returns up to q.Limit of the confirmations that the actor may see,
+// newest first. The actor's own facts replace User, All and Now.
+func (s *Service) List(ctx context.Context, a pam.Actor, q Query) ([]Confirmation, error) {
+	q.User, q.Now = a.User, s.clock.Now()
+	q.All = policy.Allowed(policy.ChangeSee, policy.Of(a, ""))
+	if q.Limit < 1 || q.Limit > MaxPage {
+		q.Limit = MaxPage
+	}
+	out, err := s.store.ListConfirmations(ctx, a.Org, q)
+	return out, pam.Wrap("list confirmations", err)
+}
+
+// Confirm gives a manager's word: a weakening happens, a redirection no longer
+// holds credentials back for this Safe.
+func (s *Service) Confirm(ctx context.Context, a pam.Actor, id pam.ConfirmationID) (Confirmation, error) {
+	return s.decide(ctx, "confirm change", a, id, Confirmed, audit.ConfirmationConfirmed)
+}
+
+// Reject refuses it: a weakening does not happen, a redirection goes on
+// holding credentials back until somebody changes the target again.
+func (s *Service) Reject(ctx context.Context, a pam.Actor, id pam.ConfirmationID) (Confirmation, error) {
+	return s.decide(ctx, "reject change", a, id, Rejected, audit.ConfirmationRejected)
+}
+
+func (s *Service) decide(ctx context.Context, op string, a pam.Actor, id pam.ConfirmationID, to Status, t audit.Type) (Confirmation, error) {
+	c, role, err := s.read(ctx, op, a, id)
+	if err != nil {
+		return Confirmation{}, err
+	}
+	if !policy.Allowed(policy.ChangeConfirm, policy.Of(a, role)) {
+		return Confirmation{}, pam.Errorf(pam.Denied, op, "Only a manager of the Safe may decide this.")
+	}
+	// The setting may have been turned on after the request; both count.
+	if to == Confirmed && c.RequestedBy == a.User && (c.Dual || a.DualControl) {
+		return Confirmation{}, pam.Errorf(pam.Denied, op, "Another manager must confirm what you requested.")
+	}
+	now := s.clock.Now()
+	if to == Confirmed && !a.Fresh(now) {
+		return Confirmation{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	}
+	if !c.Kind.May(c.Status, to) {
+		return Confirmation{}, pam.Errorf(pam.Conflict, op, "This change is not waiting for a decision.")
+	}
+	kind, target := c.Target()
+	metadata := map[string]any{"kind": string(c.Kind), "safe_id": string(c.Safe), "target_type": kind, "target_id": target, "requested_by": string(c.RequestedBy)}
+	entries := []audit.Entry{s.scribe.Entry(a, t, audit.Party{Type: "confirmation", ID: string(c.ID), Name: c.Summary}, metadata)}
+	if c.Kind == Weakening && to == Confirmed {
+		entries = append(entries, s.scribe.Entry(a, audit.SafeWeakened, audit.Party{Type: "safe", ID: string(c.Safe)},
+			map[string]any{"confirmation_id": string(c.ID), "requested_by": string(c.RequestedBy)}))
+	}
+	d := Decision{To: to, By: a.User, At: now, NewID: func() pam.ConfirmationID {
+		return pam.ConfirmationID(s.ids.New(pam.PrefixConfirmation))
+	}}
+	if err := s.store.DecideConfirmation(ctx, a.Org, c, d, entries...); err != nil {
+		return Confirmation{}, pam.Wrap(op, err)
+	}
+	c.Status, c.DecidedBy, c.DecidedAt = to, a.User, now
+	return c, nil
+}
