@@ -7,4 +7,9 @@ import (
 	"vaultpam/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv("STORE_TEST_VICTIM") != "" {
+		victim()
+	}
+	os.Exit(storetest.Main(m))
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -267,7 +268,8 @@ func (w *sqliteWriter) attempt(r *request) error {
 	}
 	maps.Copy(w.staged, before)
 	if err := w.command(ctx, "ROLLBACK TO request"); err != nil {
-		return err
+		// A full disk or a broken one has ended the transaction.
+		return cmp.Or(tx.failure, err)
 	}
 	return w.command(ctx, "RELEASE request")
 }
