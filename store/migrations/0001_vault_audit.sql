@@ -1,5 +1,31 @@
 -- +goose Up
 
+-- Every key here is wrapped. There is one root key.
+CREATE TABLE vault_meta (
+    id         BIGINT NOT NULL,
+    seal_kind  TEXT   NOT NULL,
+    root       BYTEA  NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT vault_meta_pkey PRIMARY KEY (id),
+    CONSTRAINT vault_meta_single CHECK (id = 1)
+);
+
+CREATE TABLE vault_org_keys (
+    org_id     TEXT   NOT NULL,
+    version    BIGINT NOT NULL,
+    wrapped    BYTEA  NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT vault_org_keys_pkey PRIMARY KEY (org_id, version)
+);
+
+CREATE TABLE vault_signing_keys (
+    org_id     TEXT   NOT NULL,
+    public     BYTEA  NOT NULL,
+    sealed     BYTEA  NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT vault_signing_keys_pkey PRIMARY KEY (org_id)
+);
+
 -- leaf_index is NULL until the event has its place in the log of its
 -- organization; org_id is empty for the log of the instance.
 CREATE TABLE audit_events (
