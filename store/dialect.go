@@ -16,6 +16,7 @@ import (
 type dialect struct {
 	migrations goose.Dialect
 	numbered   bool // placeholders are $1, $2, … and not ?
+	shared     bool // several processes may have it open
 	fault      func(error) fault
 }
 
@@ -82,7 +83,7 @@ func sqliteFault(err error) fault {
 	return otherFault
 }
 
-var postgresDialect = dialect{migrations: goose.DialectPostgres, numbered: true, fault: postgresFault}
+var postgresDialect = dialect{migrations: goose.DialectPostgres, numbered: true, shared: true, fault: postgresFault}
 
 // The codes are those of PostgreSQL 15, appendix A.
 func postgresFault(err error) fault {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"vaultpam/internal/clock"
 )
@@ -60,6 +61,14 @@ func (s *Source) New(prefix string) string {
 		}
 	}
 	s.last = u
+	return prefix + encode(u)
+}
+
+// Lowest returns the smallest id that could have been made at t: a bound for
+// searching ids by time.
+func Lowest(prefix string, t time.Time) string {
+	var u [16]byte
+	binary.BigEndian.PutUint64(u[:8], uint64(max(0, t.UnixMilli()))<<16)
 	return prefix + encode(u)
 }
 

@@ -179,6 +179,9 @@ func New(d Deps) *Broker {
 	return &Broker{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1), live: map[pam.SessionID]*Live{}}
 }
 
+// Node names this process in the sessions that it serves.
+func (b *Broker) Node() string { return b.node }
+
 // discard is the recorder of a Safe that does not record.
 type discard struct{}
 

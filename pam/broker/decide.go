@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"vaultpam/pam"
@@ -44,7 +46,7 @@ func decide(f facts) *pam.Error {
 		return refuse(pam.Denied, "%s", denied)
 	case f.safe.Locked:
 		return refuse(pam.Locked, "This safe is locked")
-	case !within(f.safe.ValidHours, f.now):
+	case !f.safe.ValidHours.Contains(f.now):
 		return refuse(pam.PolicyDenied, "This safe cannot be used at this hour: its valid hours are %s.", describe(f.safe.ValidHours))
 	case f.safe.CredentialExpiresAt != nil && !f.now.Before(*f.safe.CredentialExpiresAt):
 		return refuse(pam.CredentialExpired, "Credential policy expired")
@@ -94,3 +96,12 @@ type Cut struct {
 }
 
 func (c *Cut) Error() string { return c.Sentence }
+
+// describe words valid hours for a refusal.
+func describe(h *safe.ValidHours) string {
+	var parts []string
+	for _, w := range h.Windows {
+		parts = append(parts, fmt.Sprintf("%s %s-%s", strings.Join(w.Days, " "), w.From, w.To))
+	}
+	return strings.Join(parts, ", ") + " (" + h.TimeZone + ")"
+}

@@ -161,7 +161,7 @@ func (b *Broker) sweep(l *Live, now time.Time) {
 	case l.idle > 0 && quiet >= l.idle:
 		l.cut(&Cut{Reason: "idle timeout", Sentence: fmt.Sprintf("This session was ended: it was idle for %s.", words(l.idle))})
 		return
-	case !within(l.safe.ValidHours, now):
+	case !l.safe.ValidHours.Contains(now):
 		l.cut(&Cut{Reason: "valid hours over", Sentence: "This session was ended: the valid hours of the safe are over."})
 		return
 	}

@@ -158,11 +158,12 @@ func CleanReason(reason string) (string, error) {
 }
 
 // RecoverAll ends the sessions that a dead process has left open, and launches
-// that nobody connected to. silent is how long a node must not have been heard
-// of; zero when no other node can be alive.
-func (s *Service) RecoverAll(ctx context.Context, silent time.Duration) (ended int, err error) {
+// that nobody connected to. self is the node that asks: its sessions are
+// alive. silent is how long another node must not have been heard of
+// ([NodeSilent]); zero when no other can be alive.
+func (s *Service) RecoverAll(ctx context.Context, self string, silent time.Duration) (ended int, err error) {
 	now := s.clock.Now()
-	open, err := s.store.OrphanedSessions(ctx, now.Add(-silent), now)
+	open, err := s.store.OrphanedSessions(ctx, self, now.Add(-silent), now)
 	if err != nil {
 		return 0, pam.Wrap("recover sessions", err)
 	}

@@ -47,6 +47,7 @@ const (
 	DefaultIdle   = 15 * time.Minute // the organization's idle timeout, if it sets none
 	WarnBefore    = time.Minute      // a cut for time is announced so long before
 	LaunchPending = 10 * time.Minute // a launch that nobody connects to ends after this
+	NodeSilent    = 40 * time.Second // a node that was not heard of for so long is dead
 	maxReason     = 256              // runes of a reason
 )
 
@@ -118,9 +119,9 @@ type Store interface {
 	// first reason stays.
 	KillSession(ctx context.Context, org pam.OrgID, id pam.SessionID, reason string, e audit.Entry) error
 	// OrphanedSessions returns the open sessions of all organizations whose
-	// node has not been heard of since the given time, and launches that
-	// nobody connected to by then. It exists for recovery alone.
-	OrphanedSessions(ctx context.Context, silentSince, now time.Time) ([]Session, error)
+	// node is not self and has not been heard of since the given time, and
+	// launches that nobody connected to in time. It exists for recovery alone.
+	OrphanedSessions(ctx context.Context, self string, silentSince, now time.Time) ([]Session, error)
 	// NodeAlive notes that the node lives.
 	NodeAlive(ctx context.Context, node string, at time.Time) error
 }

@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"vaultpam/internal/ids"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/recording"
+	"vaultpam/pam/session"
+)
+
+const sessionColumns = `org_id, session_id, status, protocol, user_id, safe_id, resource_id, account_id, recording_id, node, reason, client_ip,
+	bytes_in, bytes_out, started_at, expires_at, ended_at, end_reason, kill_reason`
+
+func scanSession(r row) (session.Session, error) {
+	var s session.Session
+	err := r.Scan(&s.Org, &s.ID, &s.Status, &s.Protocol, &s.UserID, &s.SafeID, &s.ResourceID, &s.AccountID, &s.RecordingID, &s.Node, &s.Reason, &s.ClientIP,
+		&s.BytesIn, &s.BytesOut, intoTime(&s.StartedAt), intoTime(&s.ExpiresAt), intoTime(&s.EndedAt), &s.EndReason, &s.KillReason)
+	return s, err
+}
+
+// SessionByID is session.Store's.
+func (db *DB) SessionByID(ctx context.Context, org pam.OrgID, id pam.SessionID) (session.Session, error) {
+	s, err := one(ctx, db, scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE org_id = ? AND session_id = ?`, string(org), string(id))
+	return s, db.failed("read session", err)
+}
+
+// ListSessions is session.Store's.
+func (db *DB) ListSessions(ctx context.Context, org pam.OrgID, f session.Filter) ([]session.Session, error) {
+	q := page{
+		table: "sessions", columns: sessionColumns, id: "session_id", prefix: pam.PrefixSession, org: org,
+		before: string(f.Before), limit: f.Limit, from: f.From, until: f.Until,
+	}
+	q.equal("user_id", string(f.UserID))
+	q.equal("resource_id", string(f.ResourceID))
+	q.equal("safe_id", string(f.SafeID))
+	q.equal("status", string(f.Status))
+	if f.Visible != nil {
+		q.visibleTo(f.Visible.User, f.Visible.Safes)
+	}
+	text, args := q.sql()
+	out, err := list(ctx, db, scanSession, text, args...)
+	return out, db.failed("list sessions", err)
+}
+
+// insertSession stores s with the given status.
+func insertSession(ctx context.Context, tx *Tx, org pam.OrgID, s session.Session) error {
+	_, err := tx.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, 0, '', '')`,
+		string(org), string(s.ID), string(session.Pending), string(s.Protocol), string(s.UserID), string(s.SafeID), string(s.ResourceID), string(s.AccountID),
+		string(s.RecordingID), s.Node, s.Reason, s.ClientIP, micros(s.StartedAt), micros(s.ExpiresAt))
+	if err == nil {
+		tx.changed(org, pam.SubjectSession, string(s.ID))
+	}
+	return err
+}
+
+// LaunchSession is broker.Store's.
+func (db *DB) LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, e audit.Entry) error {
+	s.Node, s.RecordingID = "", ""
+	return db.write(ctx, "launch session", func(ctx context.Context, tx *Tx) error { return insertSession(ctx, tx, org, s) }, e)
+}
+
+// LaunchedSession is broker.Store's.
+func (db *DB) LaunchedSession(ctx context.Context, org pam.OrgID, s session.Session, now time.Time) (pam.SessionID, error) {
+	id, err := one(ctx, db, scalar[pam.SessionID], `SELECT session_id FROM sessions WHERE node = '' AND status IN ('pending', 'active')
+		AND org_id = ? AND user_id = ? AND safe_id = ? AND resource_id = ? AND account_id = ? AND expires_at > ? AND kill_reason = '' ORDER BY session_id LIMIT 1`,
+		string(org), string(s.UserID), string(s.SafeID), string(s.ResourceID), string(s.AccountID), micros(now))
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, db.failed("find launched session", err)
+}
+
+// BeginSession is broker.Store's.
+func (db *DB) BeginSession(ctx context.Context, org pam.OrgID, s session.Session, adopt bool, r *recording.Recording, events ...audit.Entry) error {
+	return db.write(ctx, "begin session", func(ctx context.Context, tx *Tx) error {
+		if adopt {
+			err := tx.mustTouch(ctx, pam.Conflict, `UPDATE sessions SET node = ?, recording_id = ?, client_ip = ?, started_at = ?, expires_at = ?
+				WHERE org_id = ? AND session_id = ? AND status = 'pending' AND node = '' AND kill_reason = '' AND expires_at > ?`,
+				s.Node, string(s.RecordingID), s.ClientIP, micros(s.StartedAt), micros(s.ExpiresAt), string(org), string(s.ID), micros(s.StartedAt))
+			if err != nil {
+				return err
+			}
+			tx.changed(org, pam.SubjectSession, string(s.ID))
+		} else if err := insertSession(ctx, tx, org, s); err != nil {
+			return err
+		}
+		if r == nil {
+			return nil
+		}
+		return insertRecording(ctx, tx, org, *r)
+	}, events...)
+}
+
+const sessionExists = `SELECT 1 FROM sessions WHERE org_id = ? AND session_id = ?`
+
+// ActivateSession is session.Store's.
+func (db *DB) ActivateSession(ctx context.Context, org pam.OrgID, id pam.SessionID) error {
+	return db.write(ctx, "activate session", func(ctx context.Context, tx *Tx) error {
+		tx.changed(org, pam.SubjectSession, string(id))
+		return tx.compareAndSet(ctx, pam.Conflict, `UPDATE sessions SET status = 'active' WHERE org_id = ? AND session_id = ? AND status = 'pending'`,
+			[]any{string(org), string(id)}, sessionExists, string(org), string(id))
+	})
+}
+
+// EndSession is session.Store's.
+func (db *DB) EndSession(ctx context.Context, org pam.OrgID, id pam.SessionID, end session.End, e audit.Entry) error {
+	return db.write(ctx, "end session", func(ctx context.Context, tx *Tx) error {
+		tx.changed(org, pam.SubjectSession, string(id))
+		return tx.compareAndSet(ctx, pam.Conflict, `UPDATE sessions SET status = ?, end_reason = ?, bytes_in = ?, bytes_out = ?, ended_at = ?
+			WHERE org_id = ? AND session_id = ? AND status IN ('pending', 'active')`,
+			[]any{string(end.Status), end.Reason, end.BytesIn, end.BytesOut, micros(end.At), string(org), string(id)}, sessionExists, string(org), string(id))
+	}, e)
+}
+
+// KillSession is session.Store's.
+func (db *DB) KillSession(ctx context.Context, org pam.OrgID, id pam.SessionID, reason string, e audit.Entry) error {
+	return db.write(ctx, "kill session", func(ctx context.Context, tx *Tx) error {
+		tx.changed(org, pam.SubjectSession, string(id))
+		return tx.compareAndSet(ctx, pam.Conflict, `UPDATE sessions SET kill_reason = CASE WHEN kill_reason = '' THEN ? ELSE kill_reason END
+			WHERE org_id = ? AND session_id = ? AND status IN ('pending', 'active')`,
+			[]any{reason, string(org), string(id)}, sessionExists, string(org), string(id))
+	}, e)
+}
+
+// OrphanedSessions is session.Store's.
+func (db *DB) OrphanedSessions(ctx context.Context, self string, silentSince, now time.Time) ([]session.Session, error) {
+	out, err := list(ctx, db, scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE status IN ('pending', 'active') AND
+		((node = '' AND (expires_at <= ? OR kill_reason <> '')) OR (node <> '' AND node <> ? AND node NOT IN (SELECT node FROM session_nodes WHERE alive_at > ?)))
+		ORDER BY session_id`, micros(now), self, micros(silentSince))
+	return out, db.failed("find orphaned sessions", err)
+}
+
+// NodeAlive is session.Store's.
+func (db *DB) NodeAlive(ctx context.Context, node string, at time.Time) error {
+	return db.write(ctx, "note that a node lives", func(ctx context.Context, tx *Tx) error {
+		if _, err := tx.exec(ctx, `DELETE FROM session_nodes WHERE alive_at < ?`, micros(at.Add(-24*time.Hour))); err != nil {
+			return err
+		}
+		_, err := tx.exec(ctx, `INSERT INTO session_nodes (node, alive_at) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET alive_at = excluded.alive_at`, node, micros(at))
+		return err
+	})
+}
+
+// page builds the query of one page of sessions or recordings, newest first.
+type page struct {
+	table, columns, id, prefix string
+	org                        pam.OrgID
+	where                      where
+	before                     string
+	limit                      int
+	from, until                time.Time
+	arms                       []where // what may be seen; none: everything
+	limited                    bool
+}
+
+func (p *page) equal(column, value string) {
+	if value != "" {
+		p.where.and(column+" = ?", value)
+	}
+}
+
+// manySafes is how many Safes get an arm of the query each, which an index
+// answers in order; more are looked up together.
+const manySafes = 16
+
+// visibleTo narrows to rows of the user or of any of the Safes.
+func (p *page) visibleTo(user pam.UserID, safes []pam.SafeID) {
+	p.limited = true
+	var own where
+	own.and("user_id = ?", string(user))
+	p.arms = append(p.arms, own)
+	if len(safes) > manySafes {
+		var w where
+		in, args := inList(safes)
+		w.and("safe_id IN "+in, args...)
+		p.arms = append(p.arms, w)
+		return
+	}
+	for _, s := range safes {
+		var w where
+		w.and("safe_id = ?", string(s))
+		p.arms = append(p.arms, w)
+	}
+}
+
+// skew is how far the time in an id may be from the time in its row: a launch
+// waits for its user, and a clock may have been set.
+const skew = time.Hour
+
+func (p *page) sql() (string, []any) {
+	w := p.where
+	if p.before != "" {
+		w.and(p.id+" < ?", p.before)
+	}
+	if !p.from.IsZero() {
+		w.and(p.id+" >= ? AND started_at >= ?", ids.Lowest(p.prefix, p.from.Add(-skew)), micros(p.from))
+	}
+	if !p.until.IsZero() {
+		w.and(p.id+" < ? AND started_at < ?", ids.Lowest(p.prefix, p.until.Add(skew)), micros(p.until))
+	}
+	limit := p.limit
+	if limit <= 0 {
+		limit = 50
+	}
+	if !p.limited {
+		p.arms = []where{{}}
+	}
+	var parts []string
+	var args []any
+	for _, arm := range p.arms {
+		text := "SELECT " + p.columns + " FROM " + p.table + " WHERE org_id = ?"
+		args = append(args, string(p.org))
+		for _, c := range [...]where{arm, w} {
+			if len(c.conditions) > 0 {
+				text += " AND " + c.String()
+				args = append(args, c.args...)
+			}
+		}
+		parts = append(parts, "SELECT * FROM ("+text+" ORDER BY "+p.id+" DESC LIMIT ?) AS arm")
+		args = append(args, limit)
+	}
+	return strings.Join(parts, " UNION ") + " ORDER BY " + p.id + " DESC LIMIT ?", append(args, limit)
+}
