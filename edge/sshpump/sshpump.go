@@ -35,13 +35,6 @@ type Client interface {
 	Errors() io.Writer
 }
 
-// Counters are the bytes that have passed. Touch, if set, is called whenever a
-// byte came from the client.
-type Counters struct {
-	In, Out atomic.Int64
-	Touch   func()
-}
-
 // ErrInputLimit says that the client sent more than the rules allow.
 var ErrInputLimit = errors.New("sshpump: more input than allowed")
 
@@ -61,13 +54,21 @@ type Pump struct {
 	Target   ssh.Channel
 	Requests <-chan *ssh.Request // from the target
 	Rec      Recorder
-	Count    *Counters
-	MaxInput int64 // bytes that the client may send; 0: any number
+	In, Out  *atomic.Int64 // bytes that have passed
+	Touch    func()        // called whenever a byte came from the client
+	MaxInput int64         // bytes that the client may send; 0: any number
 
 	wg   sync.WaitGroup
-	stop chan struct{}
+	made sync.Once
+	stop chan struct{} // made by stopped
 	once sync.Once
-	err  error // why it was stopped; guarded by once and stop
+	err  error // why it was stopped; set before stop is closed
+}
+
+// stopped is closed by halt.
+func (p *Pump) stopped() chan struct{} {
+	p.made.Do(func() { p.stop = make(chan struct{}) })
+	return p.stop
 }
 
 // Run moves bytes until the target has ended its channel and everything that
@@ -76,7 +77,6 @@ type Pump struct {
 // return. The client's end stays open, so that the caller can tell it the
 // outcome; once that is closed, Wait returns.
 func (p *Pump) Run(ctx context.Context) (Exit, error) {
-	p.stop = make(chan struct{})
 	var exit Exit
 	outputs := make(chan struct{})
 	p.wg.Add(4)
@@ -107,12 +107,12 @@ func (p *Pump) Run(ctx context.Context) (Exit, error) {
 	case <-outputs:
 		_ = p.Target.Close()
 		select {
-		case <-p.stop: // the streams ended because something failed
+		case <-p.stopped(): // the streams ended because something failed
 			return exit, p.err
 		default:
 			return exit, nil
 		}
-	case <-p.stop:
+	case <-p.stopped():
 		_ = p.Target.Close()
 		return Exit{}, p.err
 	case <-ctx.Done():
@@ -133,7 +133,7 @@ func (p *Pump) halt(err error) {
 	}
 	p.once.Do(func() {
 		p.err = err
-		close(p.stop)
+		close(p.stopped())
 	})
 }
 
@@ -209,7 +209,7 @@ func (p *Pump) output(dst io.Writer, src io.Reader) error {
 			if _, err := dst.Write(data); err != nil {
 				return errors.Join(ErrClientGone, err)
 			}
-			p.Count.Out.Add(int64(n))
+			p.Out.Add(int64(n))
 			b.adapt(n)
 		}
 		if err != nil {
@@ -231,10 +231,8 @@ func (p *Pump) input() error {
 		n, err := p.Client.Read(b.bytes())
 		if n > 0 {
 			data := b.bytes()[:n]
-			p.Count.In.Add(int64(n))
-			if p.Count.Touch != nil {
-				p.Count.Touch()
-			}
+			p.In.Add(int64(n))
+			p.Touch()
 			if sum += int64(n); p.MaxInput > 0 && sum > p.MaxInput {
 				return ErrInputLimit
 			}

@@ -21,6 +21,7 @@ import (
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/checkout"
+	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/safe"
@@ -59,9 +60,7 @@ type Store interface {
 	// Blocked says whether the account's credential is held back at the
 	// resource by a redirection that nobody has confirmed yet.
 	Blocked(ctx context.Context, org pam.OrgID, resource pam.ResourceID, account pam.AccountID, safe pam.SafeID) (bool, error)
-	// SessionLimits returns the organization's idle timeout and the days that
-	// recordings are kept.
-	SessionLimits(ctx context.Context, org pam.OrgID) (idle time.Duration, retentionDays int, err error)
+	OrganizationByID(ctx context.Context, org pam.OrgID) (org.Organization, error)
 	// LaunchSession stores a session that waits for its user to connect.
 	LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, e audit.Entry) error
 	// LaunchedSession returns the oldest session that waits for this user at
@@ -124,7 +123,7 @@ type Recorder interface {
 // adapts the packages of the target room.
 type Target interface {
 	// Check logs in with the credential and out again.
-	Check(ctx context.Context, conn net.Conn, r resource.Resource, login Login) error
+	Check(ctx context.Context, conn net.Conn, r resource.Resource, username string, login Login) error
 	// Peek returns the host key that the target shows, as an OpenSSH line,
 	// without logging in.
 	Peek(ctx context.Context, conn net.Conn, r resource.Resource) (line string, err error)
@@ -135,12 +134,14 @@ type Target interface {
 // value.
 type Login func(ctx context.Context) (Credential, error)
 
-// Credential is what logs in to a target.
+// Credential is what logs in to a target: one of the two.
 type Credential struct {
-	Username string
-	Kind     account.Kind
-	Value    secret.Value // password, or private key in PEM
+	Password   secret.Value
+	PrivateKey secret.Value // PEM
 }
+
+// Wipe overwrites it.
+func (c Credential) Wipe() { c.Password.Wipe(); c.PrivateKey.Wipe() }
 
 // Want is what somebody wants to reach. Safe, Account and Resource are ids or
 // slugs; "" means the only one there is.
@@ -153,11 +154,8 @@ type Want struct {
 
 // Rules are the Safe's controls that the edge has to apply.
 type Rules struct {
-	Clipboard       safe.Channel
-	FileTransfer    safe.Channel
-	PortForwarding  bool
-	AgentForwarding bool
-	Recorded        bool
+	NoFiles     bool // file_transfer: blocked
+	NoClipboard bool // clipboard: blocked
 }
 
 // Broker is the door. It is safe for concurrent use.

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
@@ -24,31 +23,34 @@ const closeWithin = 20 * time.Second
 // Live is one open session. The exported fields do not change.
 type Live struct {
 	Session  session.Session
-	Resource resource.Resource // as it was when the session began
-	Rules    Rules
-	Target   net.Conn // Close closes it
-	Rec      Recorder // never nil
+	Username string   // at the target
+	HostKeys []string // that the resource pins, as OpenSSH lines
+	// AcceptFirst says that without a pinned key the first is to be given to
+	// Pin; otherwise it is refused.
+	AcceptFirst bool
+	Rules       Rules
+	Target      net.Conn // Close closes it
+	Rec         Recorder // never nil
 
 	In, Out atomic.Int64 // bytes from and to the client; the edge counts
 
 	broker *Broker
 	actor  pam.Actor
 	safe   safe.Safe
-	user   string // login name at the target, once Login was called
+	target audit.Party // the resource
 	record *recording.Recording
 	writer *recording.Writer // nil without a recording
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	warn   chan string
 	idle   time.Duration
-	since  time.Time // registered
 
 	touched atomic.Int64 // µs of the last byte from the client
 	warned  bool         // of the present cause; only the sweep touches it
 
 	logins atomic.Bool // Login was called
 	mu     sync.Mutex  // guards given
-	given  secret.Value
+	given  Credential
 
 	once   sync.Once
 	closed error
@@ -56,11 +58,10 @@ type Live struct {
 
 func (b *Broker) newLive(s session.Session, p place, idle time.Duration) *Live {
 	l := &Live{
-		Session: s, Resource: p.resource, Rec: discard{}, broker: b, actor: p.actor, safe: p.safe, idle: idle, warn: make(chan string, 1), since: b.Clock.Now(),
-		Rules: Rules{
-			Clipboard: p.safe.Clipboard, FileTransfer: p.safe.FileTransfer, PortForwarding: p.safe.PortForwarding,
-			AgentForwarding: p.safe.AgentForwarding, Recorded: s.RecordingID != "",
-		},
+		Session: s, Username: p.account.Username, HostKeys: p.resource.HostKeys, AcceptFirst: p.resource.HostKeyPolicy == resource.AcceptFirst,
+		Rules: Rules{NoFiles: p.safe.FileTransfer == safe.Blocked, NoClipboard: p.safe.Clipboard == safe.Blocked}, Rec: discard{},
+		broker: b, actor: p.actor, safe: p.safe, target: audit.Party{Type: "resource", ID: string(p.resource.ID), Name: p.resource.Name},
+		idle: idle, warn: make(chan string, 1),
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	l.Touch()
@@ -110,7 +111,7 @@ func (l *Live) Login(ctx context.Context) (Credential, error) {
 		return Credential{}, pam.Wrap(op, err)
 	}
 	l.mu.Lock()
-	l.given = cred.Value
+	l.given = cred
 	l.mu.Unlock()
 	return cred, nil
 }
@@ -132,23 +133,25 @@ func (b *Broker) inject(ctx context.Context, actor pam.Actor, org pam.OrgID, id 
 	if err != nil {
 		return Credential{}, err
 	}
-	return Credential{Username: sealed.Username, Kind: sealed.Kind, Value: v}, nil
+	if sealed.Kind == account.SSHKey {
+		return Credential{PrivateKey: v}, nil
+	}
+	return Credential{Password: v}, nil
 }
 
 // Pin keeps the host key that the target showed at the first contact, if the
 // resource accepts its first; it is durable and audited on return.
 func (l *Live) Pin(ctx context.Context, line string) error {
-	e := l.broker.Scribe.Entry(l.actor, audit.ResourceHostKeyPinned, audit.Party{Type: "resource", ID: string(l.Resource.ID), Name: l.Resource.Name},
+	e := l.broker.Scribe.Entry(l.actor, audit.ResourceHostKeyPinned, l.target,
 		map[string]any{"host_key": line, "session_id": string(l.Session.ID)})
-	return l.broker.Store.PinHostKey(ctx, l.Session.Org, l.Resource.ID, line, e)
+	return l.broker.Store.PinHostKey(ctx, l.Session.Org, l.Session.ResourceID, line, e)
 }
 
 // Mismatch notes that the target showed a host key that is not pinned.
-func (l *Live) Mismatch(ctx context.Context, line string) {
-	e := l.broker.Scribe.Entry(l.actor, audit.ResourceHostKeyMismatch, audit.Party{Type: "resource", ID: string(l.Resource.ID), Name: l.Resource.Name},
-		map[string]any{"host_key": line, "session_id": string(l.Session.ID)})
+func (l *Live) Mismatch(ctx context.Context) {
+	e := l.broker.Scribe.Entry(l.actor, audit.ResourceHostKeyMismatch, l.target, map[string]any{"session_id": string(l.Session.ID)})
 	if err := l.broker.Audit.Append(ctx, l.Session.Org, e); err != nil {
-		l.broker.Log.Error("a host key mismatch could not be audited", "error", err, "resource", l.Resource.ID)
+		l.broker.Log.Error("a host key mismatch could not be audited", "error", err, "resource", l.Session.ResourceID)
 	}
 }
 
@@ -162,7 +165,7 @@ func (l *Live) wipe() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.given.Wipe()
-	l.given = secret.Value{}
+	l.given = Credential{}
 }
 
 // Close ends the session: its end, the counts and the recording's root are on

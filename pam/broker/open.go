@@ -125,7 +125,7 @@ func started(s session.Session, p place, decision string) map[string]any {
 // begin puts the session on record and registers it, so that it can be cut
 // from here on.
 func (b *Broker) begin(ctx context.Context, p place, want Want) (*Live, error) {
-	idle, retention, err := b.Store.SessionLimits(ctx, p.actor.Org)
+	home, err := b.Store.OrganizationByID(ctx, p.actor.Org)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (b *Broker) begin(ctx context.Context, p place, want Want) (*Live, error) {
 		if s.RecordingID != "" {
 			rec = &recording.Recording{
 				ID: s.RecordingID, Org: s.Org, SessionID: s.ID, SafeID: s.SafeID, UserID: s.UserID, ResourceID: s.ResourceID, AccountID: s.AccountID,
-				Protocol: s.Protocol, Status: recording.InProgress, Format: recording.FormatAsciicast, RetentionDays: retention, StartedAt: s.StartedAt,
+				Protocol: s.Protocol, Status: recording.InProgress, Format: recording.FormatAsciicast, RetentionDays: home.Settings.RecordingRetentionDays, StartedAt: s.StartedAt,
 			}
 		} else {
 			events = append(events, b.Scribe.Entry(p.actor, audit.RecordingDisabledForSession, session.Target(s), map[string]any{"safe_id": string(s.SafeID)}))
@@ -162,7 +162,7 @@ func (b *Broker) begin(ctx context.Context, p place, want Want) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := b.newLive(s, p, idle)
+	l := b.newLive(s, p, time.Duration(home.Settings.IdleTimeoutSeconds)*time.Second)
 	b.mu.Lock()
 	draining := b.draining
 	if !draining {

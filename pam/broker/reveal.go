@@ -140,7 +140,7 @@ func (b *Broker) CheckCredential(ctx context.Context, actor pam.Actor, id pam.Ac
 	party := audit.Party{Type: "account", ID: string(id), Name: p.account.Name}
 	m := map[string]any{"resource_id": string(p.resource.ID), "safe_id": string(p.safe.ID)}
 	used := false
-	err = target.Check(ctx, conn, p.resource, func(ctx context.Context) (Credential, error) {
+	err = target.Check(ctx, conn, p.resource, p.account.Username, func(ctx context.Context) (Credential, error) {
 		if used {
 			return Credential{}, pam.Errorf(pam.Denied, op, "The credential was used already.")
 		}

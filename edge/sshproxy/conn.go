@@ -1,0 +1,274 @@
+package sshproxy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"vaultpam/pam"
+	"vaultpam/pam/broker"
+	"vaultpam/target/sshtarget"
+)
+
+// conn is one connection of a user who has logged in. All its channels share
+// one brokered session, which is opened with the first of them.
+type conn struct {
+	s     *Server
+	ssh   *ssh.ServerConn
+	actor pam.Actor
+	name  name
+	ctx   context.Context
+	gone  context.CancelCauseFunc
+
+	wg sync.WaitGroup // channels
+
+	opening sync.Mutex // held while the session is opened; guards opened, and with mu the three below
+	opened  bool
+	mu      sync.Mutex
+	live    *broker.Live
+	target  *ssh.Client
+	refused error
+
+	ptys map[*channel]struct{} // guarded by mu: those that a warning goes to
+	open int                   // guarded by mu: channels
+	last string                // guarded by mu: how the last channel ended
+}
+
+func newConn(s *Server, sc *ssh.ServerConn, actor pam.Actor, n name) *conn {
+	return &conn{s: s, ssh: sc, actor: actor, name: n, ptys: map[*channel]struct{}{}}
+}
+
+// errGone is why everything of a connection ends when the client is gone.
+var errGone = errors.New("sshproxy: the client has disconnected")
+
+// globalRequests are the connection's requests that are answered with yes.
+// Whatever is not here is refused: above all tcpip-forward (RFC 4254 section
+// 7.1).
+var globalRequests = map[string]bool{"keepalive@openssh.com": true}
+
+// channelTypes are the channels that are accepted. Whatever is not here is
+// refused: direct-tcpip, forwarded-tcpip, direct-streamlocal@openssh.com,
+// auth-agent@openssh.com, x11, tun@openssh.com.
+var channelTypes = map[string]bool{"session": true}
+
+// run serves the connection until it is over.
+func (c *conn) run(parent context.Context, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
+	c.ctx, c.gone = context.WithCancelCause(parent)
+	defer context.AfterFunc(parent, func() { _ = c.ssh.Close() })()
+	go func() { // ends with the connection
+		for r := range requests {
+			_ = r.Reply(globalRequests[r.Type], nil)
+		}
+	}()
+	c.wg.Add(1)
+	go c.keepAlive() // ends with c.ctx
+	// Whoever logs in and asks for nothing does not stay.
+	unused := time.AfterFunc(c.s.Limits.Grace, func() {
+		if c.opening.TryLock() {
+			opened := c.opened
+			c.opening.Unlock()
+			if !opened {
+				_ = c.ssh.Close()
+			}
+		}
+	})
+	defer unused.Stop()
+
+	for nc := range channels {
+		c.accept(nc)
+	}
+	c.gone(errGone)
+	_ = c.ssh.Close()
+	c.wg.Wait()
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.live == nil {
+		return
+	}
+	_ = c.target.Close()
+	reason := "client disconnected"
+	if c.open == 0 && c.last != "" {
+		reason = c.last
+	}
+	if err := c.live.Close(reason); err != nil {
+		c.s.Log.Error("session was not closed cleanly", "session", c.live.Session.ID, "error", err)
+	}
+}
+
+// keepAlive asks the client whether it is there.
+func (c *conn) keepAlive() {
+	defer c.wg.Done()
+	tick := time.NewTicker(c.s.Limits.KeepAlive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		late := time.AfterFunc(3*c.s.Limits.KeepAlive, func() { _ = c.ssh.Close() })
+		_, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil)
+		late.Stop()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *conn) accept(nc ssh.NewChannel) {
+	if !channelTypes[nc.ChannelType()] {
+		_ = nc.Reject(ssh.Prohibited, "VaultPAM does not forward this: it could not be recorded")
+		return
+	}
+	c.mu.Lock()
+	full := c.open >= maxChannels
+	if !full {
+		c.open++
+	}
+	c.mu.Unlock()
+	if full {
+		_ = nc.Reject(ssh.ResourceShortage, "too many sessions on one connection")
+		return
+	}
+	ch, requests, err := nc.Accept()
+	if err != nil {
+		c.mu.Lock()
+		c.open--
+		c.mu.Unlock()
+		return
+	}
+	c.wg.Add(1)
+	go func() { // ends when either side closes the channel
+		defer c.wg.Done()
+		x := newChannel(c, ch)
+		x.serve(requests)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.ctx.Err() == nil || x.exit != "" {
+			c.open--
+			c.last = x.exit
+		}
+	}()
+}
+
+// session returns the connection's brokered session and the target, opening
+// both for the first channel that needs them.
+func (c *conn) session(cols, rows uint16) (*broker.Live, *ssh.Client, error) {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if !c.opened {
+		c.opened = true
+		live, target, err := c.openSession(cols, rows)
+		c.mu.Lock()
+		c.live, c.target, c.refused = live, target, err
+		c.mu.Unlock()
+		if err == nil {
+			c.wg.Add(1)
+			go c.watch(live) // ends with the session or the connection
+		}
+	}
+	return c.live, c.target, c.refused
+}
+
+func (c *conn) openSession(cols, rows uint16) (*broker.Live, *ssh.Client, error) {
+	live, err := c.s.Door.Open(c.ctx, c.actor, broker.Want{
+		Safe: c.name.safe, Account: c.name.account, Resource: c.name.resource, Protocol: pam.SSH, Cols: cols, Rows: rows,
+	})
+	if err != nil {
+		if pam.KindOf(err) == pam.Internal && c.ctx.Err() == nil {
+			c.s.Log.Error("session could not be opened", "user", c.actor.User, "error", err)
+		}
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(live.Context(), func() { cancel(live.Err()) })()
+	target, err := c.logIn(ctx, live)
+	if err == nil {
+		if err = live.Activate(ctx); err == nil {
+			return live, target, nil
+		}
+		_ = target.Close()
+	}
+	if cut := live.Err(); cut != nil {
+		err = cut
+	}
+	c.s.Log.Info("target did not let the session in", "session", live.Session.ID, "error", err)
+	if ferr := live.Fail(err); ferr != nil {
+		c.s.Log.Error("session was not closed cleanly", "session", live.Session.ID, "error", ferr)
+	}
+	return nil, nil, err
+}
+
+// logIn verifies the target and then logs in to it.
+func (c *conn) logIn(ctx context.Context, live *broker.Live) (*ssh.Client, error) {
+	o := sshtarget.Options{
+		HostKeys: live.HostKeys, Username: live.Username,
+		Login: func(ctx context.Context) (sshtarget.Credential, error) {
+			cred, err := live.Login(ctx)
+			return sshtarget.Credential{Username: live.Username, Password: cred.Password, PrivateKey: cred.PrivateKey}, err
+		},
+	}
+	if live.AcceptFirst {
+		o.FirstKey = live.Pin
+	}
+	target, err := sshtarget.Dial(ctx, live.Target, o)
+	if err == nil {
+		return target, nil
+	}
+	if errors.Is(err, sshtarget.ErrHostKey) && len(live.HostKeys) > 0 {
+		live.Mismatch(ctx)
+	}
+	return nil, fromTarget(err)
+}
+
+// watch passes warnings on, and closes the connection once a session that was
+// cut has said goodbye on its channels.
+func (c *conn) watch(live *broker.Live) {
+	defer c.wg.Done()
+	for {
+		select {
+		case w := <-live.Warnings():
+			_ = live.Rec.Marker("warning", w)
+			c.mu.Lock()
+			for x := range c.ptys {
+				go x.say(x.out, w) // ends when it is written or the channel closes
+			}
+			c.mu.Unlock()
+		case <-c.ctx.Done():
+			return
+		case <-live.Context().Done():
+			deadline := time.NewTimer(goodbye)
+			defer deadline.Stop()
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				c.mu.Lock()
+				open := c.open
+				c.mu.Unlock()
+				if open == 0 {
+					break
+				}
+				select {
+				case <-deadline.C:
+					_ = c.ssh.Close()
+					return
+				case <-c.ctx.Done():
+					return
+				case <-tick.C:
+				}
+			}
+			// The client closes when its last channel is closed; if it does
+			// not, it is done for it.
+			select {
+			case <-c.ctx.Done():
+			case <-deadline.C:
+				_ = c.ssh.Close()
+			}
+			return
+		}
+	}
+}

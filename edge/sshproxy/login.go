@@ -1,0 +1,107 @@
+package sshproxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"vaultpam/edge"
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+)
+
+// errLogin is every failure of a login, whatever the reason.
+var errLogin = errors.New("sshproxy: authentication failed")
+
+// Algorithms of today's OpenSSH without SHA-1, the fastest first.
+var (
+	ciphers      = []string{ssh.CipherAES128GCM, ssh.CipherAES256GCM, ssh.CipherChaCha20Poly1305, ssh.CipherAES128CTR, ssh.CipherAES192CTR, ssh.CipherAES256CTR}
+	keyExchanges = []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519, ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521, ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDH14SHA256}
+	macs         = []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM, ssh.HMACSHA256, ssh.HMACSHA512}
+)
+
+// actorKey is where the permissions of a login hold the pam.Actor.
+type actorKey struct{}
+
+// login is the authentication of one connection.
+type login struct {
+	s    *Server
+	ctx  context.Context
+	from netip.Addr
+}
+
+func (l *login) config() *ssh.ServerConfig {
+	c := &ssh.ServerConfig{
+		Config:                    ssh.Config{Ciphers: ciphers, KeyExchanges: keyExchanges, MACs: macs},
+		MaxAuthTries:              maxAuthTries,
+		PasswordCallback:          l.password,
+		PublicKeyCallback:         l.offered,
+		VerifiedPublicKeyCallback: l.proved,
+		ServerVersion:             "SSH-2.0-VaultPAM",
+	}
+	for _, k := range l.s.HostKeys {
+		c.AddHostKey(k)
+	}
+	return c
+}
+
+func permissions(a pam.Actor) *ssh.Permissions {
+	return &ssh.Permissions{ExtraData: map[any]any{actorKey{}: a}}
+}
+
+func (l *login) password(m ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
+	if _, within := l.s.Limiter.Take(edge.LimitLogin, edge.Source(l.from)); !within {
+		return nil, errLogin
+	}
+	// A name that cannot be read costs as much time as a wrong password: the
+	// identity service is asked all the same.
+	n, _ := parseName(m.User())
+	v := secret.New(bytes.Clone(password))
+	defer v.Wipe()
+	actor, err := l.s.Identity.AuthenticatePassword(l.ctx, n.email, v, l.from)
+	if err != nil {
+		l.note(err)
+		return nil, errLogin
+	}
+	return permissions(actor), nil
+}
+
+// offered answers whether a key could log in. The client has proved nothing
+// yet, so that nothing may come of it.
+func (l *login) offered(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	n, err := parseName(m.User())
+	if err != nil {
+		return nil, errLogin
+	}
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+	actor, err := l.s.Identity.FindKey(l.ctx, n.email, line, l.from)
+	if err != nil {
+		l.note(err)
+		return nil, errLogin
+	}
+	return permissions(actor), nil
+}
+
+// proved is called with the permissions of exactly the key that signed.
+func (l *login) proved(_ ssh.ConnMetadata, _ ssh.PublicKey, p *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	actor, ok := p.ExtraData[actorKey{}].(pam.Actor)
+	if !ok {
+		return nil, errLogin
+	}
+	if err := l.s.Identity.KeyUsed(l.ctx, actor); err != nil {
+		l.note(err)
+		return nil, errLogin
+	}
+	return p, nil
+}
+
+// note logs a failure that is not the client's.
+func (l *login) note(err error) {
+	if k := pam.KindOf(err); k == pam.Internal || k == pam.Unavailable {
+		l.s.Log.Error("login could not be decided", "client", l.from, "error", err)
+	}
+}
