@@ -1,0 +1,177 @@
+// Package identity is who somebody is: passwords, logins, tokens and SSH
+// keys, and from any of these the Actor who asks.
+//
+// It owns authentication. It must not decide what an actor may do. Start at
+// [Service.Login] and [Service.Authenticate].
+package identity
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+)
+
+// User is a person or a machine.
+type User struct {
+	ID            pam.UserID
+	Email         string
+	Name          string
+	HomeOrg       pam.OrgID
+	ActiveOrg     pam.OrgID // the last used one
+	InstanceAdmin bool
+	PasswordHash  string // PHC string; "": none
+	MustChange    bool
+	CreatedAt     time.Time
+}
+
+// Purpose limits what a login opens.
+type Purpose string
+
+// The purposes of a login.
+const (
+	Everything     Purpose = ""
+	PasswordChange Purpose = "password" // nothing but changing the password
+)
+
+// Login is one sign-in of a person.
+type Login struct {
+	ID        pam.LoginID
+	User      pam.UserID
+	TokenHash [32]byte
+	Purpose   Purpose
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	StepUpAt  time.Time
+	ClientIP  string
+	UserAgent string
+}
+
+// AccessToken is a personal access token.
+type AccessToken struct {
+	ID         pam.TokenID
+	Org        pam.OrgID
+	User       pam.UserID
+	Name       string
+	Scopes     []string
+	TokenHash  [32]byte
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	LastUsedAt time.Time
+}
+
+// SSHKey is a registered public key.
+type SSHKey struct {
+	ID          pam.KeyID
+	User        pam.UserID
+	Name        string
+	PublicKey   string // OpenSSH line without comment
+	Fingerprint string // SHA256:…
+	CreatedAt   time.Time
+	LastUsedAt  time.Time
+}
+
+// Place is a user's membership of one organization with what an Actor needs.
+type Place struct {
+	Org          pam.OrgID
+	Role         pam.Role
+	Active       bool
+	AdminsSeeAll bool
+	DualControl  bool
+	JoinedAt     time.Time
+}
+
+// Holder is what a token stands for.
+type Holder struct {
+	User   User
+	Login  *Login       // of a login token
+	Token  *AccessToken // of a personal access token
+	Places []Place      // the first joined first
+}
+
+// Store is what identity needs to have kept. *store.DB satisfies it.
+type Store interface {
+	UserByEmail(ctx context.Context, email string) (User, error)
+	UserByID(ctx context.Context, id pam.UserID) (User, error)
+	// PlacesOf lists the user's memberships, the first joined first.
+	PlacesOf(ctx context.Context, user pam.UserID) ([]Place, error)
+	// HolderByToken is NotFound for an unknown hash.
+	HolderByToken(ctx context.Context, hash [32]byte) (Holder, error)
+	CreateLogin(ctx context.Context, l Login, e audit.Entry) error
+	LoginsOf(ctx context.Context, user pam.UserID, now time.Time) ([]Login, error)
+	StepUpLogin(ctx context.Context, user pam.UserID, id pam.LoginID, at time.Time, e audit.Entry) error
+	// EndLogin is NotFound for a login of another user.
+	EndLogin(ctx context.Context, user pam.UserID, id pam.LoginID, e audit.Entry) error
+	// SetPassword stores a hash, clears MustChange and ends all other logins.
+	SetPassword(ctx context.Context, user pam.UserID, hash string, keep pam.LoginID, e audit.Entry) error
+	// Rehash replaces a hash by one of the same password with newer
+	// parameters, if it still is old.
+	Rehash(ctx context.Context, user pam.UserID, old, hash string) error
+	SetUserName(ctx context.Context, user pam.UserID, name string, e audit.Entry) error
+
+	CreateAccessToken(ctx context.Context, t AccessToken, e audit.Entry) error
+	AccessTokensOf(ctx context.Context, org pam.OrgID, user pam.UserID) ([]AccessToken, error)
+	RevokeAccessToken(ctx context.Context, org pam.OrgID, user pam.UserID, id pam.TokenID, e audit.Entry) error
+
+	AddSSHKey(ctx context.Context, k SSHKey, e audit.Entry) error
+	SSHKeysOf(ctx context.Context, user pam.UserID) ([]SSHKey, error)
+	RemoveSSHKey(ctx context.Context, user pam.UserID, id pam.KeyID, e audit.Entry) error
+
+	// Touch notes what was used last; ids that are gone are passed over.
+	Touch(ctx context.Context, used Used) error
+	// DeleteExpired removes logins and tokens that ended before t.
+	DeleteExpired(ctx context.Context, t time.Time) error
+	// Append writes events that report no change.
+	Append(ctx context.Context, org pam.OrgID, entries ...audit.Entry) error
+}
+
+// Used is what was used since the last Touch.
+type Used struct {
+	Orgs   map[pam.UserID]pam.OrgID
+	Tokens map[pam.TokenID]time.Time
+	Keys   map[pam.KeyID]time.Time
+}
+
+// LoginResult is a new login and its token, shown this once.
+type LoginResult struct {
+	Token     secret.Value
+	ExpiresIn time.Duration
+	Login     Login
+}
+
+// PasswordChange is the refusal of a login whose password was right but must
+// be changed first: kind PasswordChangeNeeded, with a token for that alone.
+type PasswordChangeError struct{ Result LoginResult }
+
+func (e *PasswordChangeError) Error() string { return "login: the password must be changed first" }
+
+// Unwrap gives the refusal its kind.
+func (e *PasswordChangeError) Unwrap() error {
+	return &pam.Error{Kind: pam.PasswordChangeNeeded, Op: "login"}
+}
+
+// Client is where a request comes from.
+type Client struct {
+	From      netip.Addr
+	RequestID string
+	UserAgent string
+}
+
+// MaxTokenDays is PAT_ABSOLUTE_MAX_TTL_DAYS.
+const MaxTokenDays = 180
+
+// Scopes that a personal access token may carry.
+var Scopes = func() []string {
+	var out []string
+	for _, object := range []string{"safes", "resources", "accounts", "policies", "connectors", "members", "groups", "org", "webhooks", "sessions", "recordings", "audit", "requests"} {
+		out = append(out, object+":read", object+":write")
+	}
+	return append(out, "sessions:launch", "sessions:terminate", "credentials:checkout", "credentials:rotate", "requests:approve")
+}()
+
+// ValidScope says whether s is one of Scopes.
+func ValidScope(s string) bool { return slices.Contains(Scopes, s) }

@@ -1,0 +1,179 @@
+package identity
+
+import (
+	"context"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+)
+
+// HashParams are the costs of argon2id (RFC 9106).
+type HashParams struct {
+	MemoryKiB   uint32
+	Time        uint32
+	Parallelism uint8
+	Concurrency int // hashes at a time; 0 is the number of cores
+}
+
+// DefaultHashParams cost 19 MiB and two passes.
+var DefaultHashParams = HashParams{MemoryKiB: 19 * 1024, Time: 2, Parallelism: 1}
+
+// Limits on passwords, in characters, and on the queue of hashes.
+const (
+	minPassword = 12
+	maxPassword = 256 // bytes
+	queueLength = 256 // waiting hashes; beyond it the server says that it is busy
+	saltSize    = 16
+	hashSize    = 32
+)
+
+//go:embed common.txt
+var commonList string
+
+// common holds the passwords that are refused because everybody tries them.
+var common = func() map[string]bool {
+	m := map[string]bool{}
+	for line := range strings.Lines(commonList) {
+		m[strings.TrimSpace(line)] = true
+	}
+	return m
+}()
+
+// Passwords hashes and checks passwords, a bounded number at a time, so that
+// a storm of logins cannot exhaust the memory. It is safe for concurrent use.
+type Passwords struct {
+	params  HashParams
+	rand    io.Reader
+	slots   chan struct{}
+	waiting atomic.Int64
+	dummy   string // a hash of nobody's password, for logins of nobody
+}
+
+// NewPasswords makes the pool. random is crypto/rand.Reader outside of tests.
+func NewPasswords(p HashParams, random io.Reader) (*Passwords, error) {
+	if p.Concurrency == 0 {
+		p.Concurrency = runtime.NumCPU()
+	}
+	if p.MemoryKiB < 8*uint32(p.Parallelism) || p.Time == 0 || p.Parallelism == 0 || p.MemoryKiB > 4<<20 {
+		return nil, fmt.Errorf("argon2: %d KiB, %d passes and %d lanes are not usable", p.MemoryKiB, p.Time, p.Parallelism)
+	}
+	ps := &Passwords{params: p, rand: random, slots: make(chan struct{}, p.Concurrency)}
+	var err error
+	ps.dummy, err = ps.hash([]byte("nobody's password"))
+	return ps, err
+}
+
+// Check says whether a password may be chosen.
+func Check(password secret.Value) (problem string) {
+	p := password.Expose()
+	switch {
+	case !utf8.Valid(p):
+		return "must be UTF-8"
+	case utf8.RuneCount(p) < minPassword:
+		return fmt.Sprintf("must have at least %d characters", minPassword)
+	case len(p) > maxPassword:
+		return fmt.Sprintf("must have at most %d bytes", maxPassword)
+	case common[strings.ToLower(string(p))]:
+		return "is one of those that everybody tries"
+	}
+	return ""
+}
+
+// Hash checks and hashes a new password. field names it in a refusal.
+func (ps *Passwords) Hash(ctx context.Context, op, field string, password secret.Value) (string, error) {
+	if problem := Check(password); problem != "" {
+		var problems pam.Problems
+		problems.Add(field, problem)
+		return "", problems.Err(op)
+	}
+	leave, err := ps.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	h, err := ps.hash(password.Expose())
+	return h, pam.Wrap(op, err)
+}
+
+// Verify says whether password has the hash phc, and whether the hash should
+// be made anew with today's parameters. With an empty phc it takes the same
+// time and says no.
+func (ps *Passwords) Verify(ctx context.Context, phc string, password secret.Value) (right, stale bool, err error) {
+	nobody := phc == ""
+	if nobody {
+		phc = ps.dummy
+	}
+	params, salt, want, ok := parsePHC(phc)
+	if !ok {
+		return false, false, &pam.Error{Kind: pam.Internal, Op: "check password", Err: fmt.Errorf("the stored hash cannot be read")}
+	}
+	leave, err := ps.enter(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	defer leave()
+	p := password.Expose()
+	if len(p) > maxPassword {
+		p = p[:maxPassword+1] // cannot be right, and costs no more
+	}
+	got := argon2.IDKey(p, salt, params.Time, params.MemoryKiB, params.Parallelism, uint32(len(want)))
+	right = subtle.ConstantTimeCompare(got, want) == 1 && !nobody
+	params.Concurrency = ps.params.Concurrency
+	return right, right && params != ps.params, nil
+}
+
+// enter waits for a slot. When too many wait already it refuses at once.
+func (ps *Passwords) enter(ctx context.Context) (leave func(), err error) {
+	if ps.waiting.Add(1) > queueLength {
+		ps.waiting.Add(-1)
+		return nil, pam.Errorf(pam.Unavailable, "hash password", "Too many sign-ins at the moment. Try again.")
+	}
+	defer ps.waiting.Add(-1)
+	select {
+	case ps.slots <- struct{}{}:
+		return func() { <-ps.slots }, nil
+	case <-ctx.Done():
+		return nil, &pam.Error{Kind: pam.Unavailable, Op: "hash password", Err: ctx.Err()}
+	}
+}
+
+func (ps *Passwords) hash(password []byte) (string, error) {
+	salt := make([]byte, saltSize)
+	if _, err := io.ReadFull(ps.rand, salt); err != nil {
+		return "", err
+	}
+	p := ps.params
+	key := argon2.IDKey(password, salt, p.Time, p.MemoryKiB, p.Parallelism, hashSize)
+	enc := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.MemoryKiB, p.Time, p.Parallelism, enc.EncodeToString(salt), enc.EncodeToString(key)), nil
+}
+
+// parsePHC reads a PHC string of argon2id.
+func parsePHC(s string) (p HashParams, salt, key []byte, ok bool) {
+	parts := strings.Split(s, "$")
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return p, nil, nil, false
+	}
+	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.MemoryKiB, &p.Time, &p.Parallelism); n != 3 || err != nil {
+		return p, nil, nil, false
+	}
+	var err error
+	if salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil {
+		return p, nil, nil, false
+	}
+	if key, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil || len(key) == 0 || p.Time == 0 || p.Parallelism == 0 || p.MemoryKiB > 4<<20 {
+		return p, nil, nil, false
+	}
+	return p, salt, key, true
+}

@@ -1,0 +1,335 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/ssh"
+
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+)
+
+// selfOnly refuses what a personal access token may never do: change anything
+// of its owner.
+func selfOnly(a pam.Actor, op string) error {
+	if a.Token != pam.LoginToken {
+		return pam.Errorf(pam.Denied, op, "A personal access token cannot do this.")
+	}
+	return nil
+}
+
+// risky is selfOnly for acts that ask for a fresh authentication.
+func (s *Service) risky(a pam.Actor, op string) error {
+	if err := selfOnly(a, op); err != nil {
+		return err
+	}
+	if !a.Fresh(s.clock.Now()) {
+		return &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	}
+	return nil
+}
+
+// event is about the actor, in the log of their home organization.
+func (s *Service) event(a pam.Actor, t audit.Type, target audit.Party, metadata map[string]any) audit.Entry {
+	return audit.ForOrg(s.scribe.Entry(a, t, target, metadata), a.HomeOrg)
+}
+
+func selfParty(a pam.Actor) audit.Party {
+	return audit.Party{Type: "user", ID: string(a.User), Name: a.Email}
+}
+
+// Me returns the actor as a user.
+func (s *Service) Me(ctx context.Context, a pam.Actor) (User, error) {
+	return s.store.UserByID(ctx, a.User)
+}
+
+// SetName changes the name that others see.
+func (s *Service) SetName(ctx context.Context, a pam.Actor, name string) (User, error) {
+	const op = "change name"
+	if err := selfOnly(a, op); err != nil {
+		return User{}, err
+	}
+	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > 64 || strings.ContainsFunc(name, unicode.IsControl) {
+		return User{}, badField(op, "name", "must be 1 to 64 characters")
+	}
+	if err := s.store.SetUserName(ctx, a.User, name, s.event(a, audit.ProfileUpdated, selfParty(a), nil)); err != nil {
+		return User{}, err
+	}
+	return s.store.UserByID(ctx, a.User)
+}
+
+func badField(op, field, problem string) error {
+	var ps pam.Problems
+	ps.Add(field, problem)
+	return ps.Err(op)
+}
+
+// Logout ends the actor's login, or revokes the token that is used.
+func (s *Service) Logout(ctx context.Context, a pam.Actor) error {
+	if err := selfOnly(a, "log out"); err != nil {
+		return err
+	}
+	return s.store.EndLogin(ctx, a.User, pam.LoginID(a.TokenID), s.event(a, audit.Logout, selfParty(a), nil))
+}
+
+// Logins lists the actor's logins that have not ended.
+func (s *Service) Logins(ctx context.Context, a pam.Actor) ([]Login, error) {
+	return s.store.LoginsOf(ctx, a.User, s.clock.Now())
+}
+
+// RevokeLogin ends one of the actor's logins.
+func (s *Service) RevokeLogin(ctx context.Context, a pam.Actor, id pam.LoginID) error {
+	if err := selfOnly(a, "revoke login"); err != nil {
+		return err
+	}
+	return s.store.EndLogin(ctx, a.User, id, s.event(a, audit.LoginRevoked, selfParty(a), map[string]any{"login_id": string(id)}))
+}
+
+// StepUp authenticates the actor anew with their password and returns until
+// when that counts. Failures count like those of logins.
+func (s *Service) StepUp(ctx context.Context, a pam.Actor, password secret.Value, c Client) (time.Time, error) {
+	if err := selfOnly(a, "step up"); err != nil {
+		return time.Time{}, err
+	}
+	if err := s.ownPassword(ctx, a, password, c); err != nil {
+		return time.Time{}, err
+	}
+	now := s.clock.Now()
+	if err := s.store.StepUpLogin(ctx, a.User, pam.LoginID(a.TokenID), now, s.event(a, audit.StepUpSucceeded, selfParty(a), map[string]any{"factor": "password"})); err != nil {
+		return time.Time{}, err
+	}
+	return now.Add(pam.StepUpLifetime), nil
+}
+
+// ownPassword checks the actor's password.
+func (s *Service) ownPassword(ctx context.Context, a pam.Actor, password secret.Value, c Client) error {
+	u, err := s.store.UserByID(ctx, a.User)
+	if err != nil {
+		return err
+	}
+	right, _, err := s.passwords.Verify(ctx, u.PasswordHash, password)
+	if err != nil {
+		return err
+	}
+	if locked := s.lockout.locked(u.Email, c.From); !right || locked {
+		if !locked {
+			s.lockout.failed(u.Email, c.From)
+		}
+		if err := s.store.Append(ctx, a.HomeOrg, s.event(a, audit.StepUpFailed, selfParty(a), nil)); err != nil {
+			return err
+		}
+		return &pam.Error{Kind: pam.AuthFailed, Op: "check own password"}
+	}
+	s.lockout.succeeded(u.Email, c.From)
+	return nil
+}
+
+// ChangePassword replaces the actor's password and ends all their other
+// logins. current is not asked of a login that was made just for this.
+func (s *Service) ChangePassword(ctx context.Context, a pam.Actor, bearer string, current, next secret.Value, c Client) error {
+	const op = "change password"
+	if err := selfOnly(a, op); err != nil {
+		return err
+	}
+	h, err := s.holder(ctx, bearer)
+	if err != nil {
+		return err
+	}
+	restricted := h.Login != nil && h.Login.Purpose == PasswordChange
+	if !restricted {
+		if err := s.ownPassword(ctx, a, current, c); err != nil {
+			return err
+		}
+	}
+	if same, _, err := s.passwords.Verify(ctx, h.User.PasswordHash, next); err != nil {
+		return err
+	} else if same {
+		return badField(op, "new_password", "is the one in use")
+	}
+	hash, err := s.passwords.Hash(ctx, op, "new_password", next)
+	if err != nil {
+		return err
+	}
+	keep := pam.LoginID(a.TokenID)
+	if restricted {
+		keep = "" // it has done what it was for
+	}
+	return s.store.SetPassword(ctx, a.User, hash, keep, s.event(a, audit.PasswordChanged, selfParty(a), nil))
+}
+
+// CreateAccessToken makes a personal access token for the actor's present
+// organization. Its value is returned this once.
+func (s *Service) CreateAccessToken(ctx context.Context, a pam.Actor, name string, scopes []string, days int) (AccessToken, secret.Value, error) {
+	const op = "create personal access token"
+	if err := s.risky(a, op); err != nil {
+		return AccessToken{}, secret.Value{}, err
+	}
+	var ps pam.Problems
+	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > 64 || strings.ContainsFunc(name, unicode.IsControl) {
+		ps.Add("name", "must be 1 to 64 characters")
+	}
+	if len(scopes) == 0 {
+		ps.Add("scopes", "must name at least one scope")
+	}
+	for i, scope := range scopes {
+		if !ValidScope(scope) {
+			ps.Add(fmt.Sprintf("scopes[%d]", i), "is not a scope")
+		}
+	}
+	if days < 1 || days > MaxTokenDays {
+		ps.Add("expires_in_days", fmt.Sprintf("must be between 1 and %d", MaxTokenDays))
+	}
+	if err := ps.Err(op); err != nil {
+		return AccessToken{}, secret.Value{}, err
+	}
+	token, hash, err := newToken(accessPrefix, s.rand)
+	if err != nil {
+		return AccessToken{}, secret.Value{}, pam.Wrap(op, err)
+	}
+	now := s.clock.Now()
+	scopes = slices.Compact(slices.Sorted(slices.Values(scopes)))
+	t := AccessToken{ID: pam.TokenID(s.ids.New(pam.PrefixToken)), Org: a.Org, User: a.User, Name: name, Scopes: scopes, TokenHash: hash, CreatedAt: now, ExpiresAt: now.AddDate(0, 0, days)}
+	e := s.scribe.Entry(a, audit.PersonalAccessTokenCreated, audit.Party{Type: "personal_access_token", ID: string(t.ID), Name: name}, map[string]any{"scopes": scopes, "expires_at": t.ExpiresAt.Format(time.RFC3339)})
+	return t, token, s.store.CreateAccessToken(ctx, t, e)
+}
+
+// AccessTokens lists the actor's tokens for their present organization.
+func (s *Service) AccessTokens(ctx context.Context, a pam.Actor) ([]AccessToken, error) {
+	return s.store.AccessTokensOf(ctx, a.Org, a.User)
+}
+
+// RevokeAccessToken ends a token of the actor.
+func (s *Service) RevokeAccessToken(ctx context.Context, a pam.Actor, id pam.TokenID) error {
+	const op = "revoke personal access token"
+	if err := selfOnly(a, op); err != nil {
+		return err
+	}
+	e := s.scribe.Entry(a, audit.PersonalAccessTokenRevoked, audit.Party{Type: "personal_access_token", ID: string(id)}, nil)
+	return s.store.RevokeAccessToken(ctx, a.Org, a.User, id, e)
+}
+
+// maxSSHKeys bounds what is compared at a login.
+const maxSSHKeys = 50
+
+// AddSSHKey registers a public key: one line as in authorized_keys, without
+// options. DSA, RSA below 2048 bits and certificates are refused.
+func (s *Service) AddSSHKey(ctx context.Context, a pam.Actor, name, line string) (SSHKey, error) {
+	const op = "add SSH key"
+	if err := s.risky(a, op); err != nil {
+		return SSHKey{}, err
+	}
+	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > 64 || strings.ContainsFunc(name, unicode.IsControl) {
+		return SSHKey{}, badField(op, "name", "must be 1 to 64 characters")
+	}
+	key, problem := parseKey(line)
+	if problem != "" {
+		return SSHKey{}, badField(op, "public_key", problem)
+	}
+	have, err := s.store.SSHKeysOf(ctx, a.User)
+	if err != nil {
+		return SSHKey{}, err
+	}
+	if len(have) >= maxSSHKeys {
+		return SSHKey{}, pam.Errorf(pam.Conflict, op, "There are %d keys already; remove one first.", maxSSHKeys)
+	}
+	k := SSHKey{
+		ID: pam.KeyID(s.ids.New(pam.PrefixKey)), User: a.User, Name: name, CreatedAt: s.clock.Now(),
+		PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), Fingerprint: ssh.FingerprintSHA256(key),
+	}
+	e := s.event(a, audit.SSHKeyAdded, audit.Party{Type: "ssh_key", ID: string(k.ID), Name: name}, map[string]any{"fingerprint": k.Fingerprint})
+	return k, s.store.AddSSHKey(ctx, k, e)
+}
+
+// parseKey reads one public key line.
+func parseKey(line string) (key ssh.PublicKey, problem string) {
+	if len(line) > 16<<10 || strings.ContainsAny(strings.TrimSpace(line), "\r\n") {
+		return nil, "must be one line"
+	}
+	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	switch {
+	case err != nil:
+		return nil, "is not an OpenSSH public key"
+	case len(options) > 0:
+		return nil, "must not have options"
+	}
+	switch key.Type() {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
+		return key, ""
+	case ssh.KeyAlgoRSA:
+		// type, exponent, modulus: the blob of a 2048-bit key has 279 bytes.
+		if len(key.Marshal()) < 275 {
+			return nil, "RSA keys must have at least 2048 bits"
+		}
+		return key, ""
+	}
+	return nil, "keys of this type are not taken"
+}
+
+// SSHKeys lists the actor's keys.
+func (s *Service) SSHKeys(ctx context.Context, a pam.Actor) ([]SSHKey, error) {
+	return s.store.SSHKeysOf(ctx, a.User)
+}
+
+// RemoveSSHKey removes one of the actor's keys.
+func (s *Service) RemoveSSHKey(ctx context.Context, a pam.Actor, id pam.KeyID) error {
+	if err := s.risky(a, "remove SSH key"); err != nil {
+		return err
+	}
+	return s.store.RemoveSSHKey(ctx, a.User, id, s.event(a, audit.SSHKeyRemoved, audit.Party{Type: "ssh_key", ID: string(id)}, nil))
+}
+
+// KnowsKey says whether the user with this e-mail has registered key. It
+// decides nothing: a client may offer any key without having it. The identity
+// is what AuthenticateKey says of the key that has signed.
+func (s *Service) KnowsKey(ctx context.Context, email string, key ssh.PublicKey) bool {
+	_, _, ok, err := s.keyOf(ctx, email, key)
+	return err == nil && ok
+}
+
+// AuthenticateKey makes the Actor for a key that has signed the handshake.
+func (s *Service) AuthenticateKey(ctx context.Context, email string, key ssh.PublicKey, c Client) (pam.Actor, error) {
+	u, k, ok, err := s.keyOf(ctx, email, key)
+	if err != nil {
+		return pam.Actor{}, err
+	}
+	if !ok {
+		return pam.Actor{}, s.failedLogin(ctx, u, u.ID != "", c, "native key")
+	}
+	e := s.entryOf(u, c, audit.LoginSucceeded, map[string]any{"method": "native key", "fingerprint": k.Fingerprint})
+	if err := s.store.Append(ctx, e.Org, e); err != nil {
+		return pam.Actor{}, err
+	}
+	s.use(func(used *Used) { used.Keys[k.ID] = s.clock.Now() })
+	return s.native(u, c, k.ID), nil
+}
+
+func (s *Service) keyOf(ctx context.Context, email string, key ssh.PublicKey) (User, SSHKey, bool, error) {
+	u, err := s.store.UserByEmail(ctx, cut(strings.ToLower(strings.TrimSpace(email)), 320))
+	if pam.Is(err, pam.NotFound) {
+		return User{}, SSHKey{}, false, nil
+	}
+	if err != nil {
+		return User{}, SSHKey{}, false, err
+	}
+	places, err := s.store.PlacesOf(ctx, u.ID)
+	if err != nil {
+		return User{}, SSHKey{}, false, err
+	}
+	keys, err := s.store.SSHKeysOf(ctx, u.ID)
+	if err != nil {
+		return User{}, SSHKey{}, false, err
+	}
+	fingerprint := ssh.FingerprintSHA256(key)
+	i := slices.IndexFunc(keys, func(k SSHKey) bool { return k.Fingerprint == fingerprint })
+	if i < 0 || u.MustChange || !admitted(u, places) {
+		return u, SSHKey{}, false, nil
+	}
+	return u, keys[i], true, nil
+}

@@ -1,0 +1,279 @@
+package identity
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+)
+
+// Options are what an operator may set.
+type Options struct {
+	LoginTTL time.Duration // 0 is one hour
+	// Shared says that other servers change the same store. Then what is
+	// remembered of a token is believed for a second at most.
+	Shared bool
+}
+
+// Service authenticates. It is safe for concurrent use.
+type Service struct {
+	store     Store
+	passwords *Passwords
+	scribe    *audit.Scribe
+	clock     clock.Clock
+	ids       *ids.Source
+	rand      io.Reader
+	log       *slog.Logger
+	ttl       time.Duration
+	lockout   *lockout
+	failures  *failureLog
+	holders   *holderCache
+
+	mu   sync.Mutex // guards used
+	used Used
+}
+
+// New makes a Service. Changed must hear of the store's changes, and Run must
+// be running.
+func New(s Store, p *Passwords, scribe *audit.Scribe, c clock.Clock, src *ids.Source, random io.Reader, log *slog.Logger, o Options) *Service {
+	if o.LoginTTL == 0 {
+		o.LoginTTL = time.Hour
+	}
+	return &Service{
+		store: s, passwords: p, scribe: scribe, clock: c, ids: src, rand: random, log: log, ttl: o.LoginTTL,
+		lockout: newLockout(c), failures: newFailureLog(), holders: newHolderCache(o.Shared), used: newUsed(),
+	}
+}
+
+func newUsed() Used {
+	return Used{Orgs: map[pam.UserID]pam.OrgID{}, Tokens: map[pam.TokenID]time.Time{}, Keys: map[pam.KeyID]time.Time{}}
+}
+
+// Changed hears of a committed change.
+func (s *Service) Changed(c pam.Change) {
+	switch c.Subject {
+	case pam.SubjectLogin, pam.SubjectUser, pam.SubjectMember, pam.SubjectOrg:
+		s.holders.clear()
+	}
+}
+
+// Run writes what was used last and what failed too often, once a minute and
+// when ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			s.flush(last)
+			return nil
+		case <-tick.C:
+			s.flush(ctx)
+		}
+	}
+}
+
+func (s *Service) flush(ctx context.Context) {
+	s.mu.Lock()
+	used := s.used
+	s.used = newUsed()
+	s.mu.Unlock()
+	if len(used.Orgs)+len(used.Tokens)+len(used.Keys) > 0 {
+		if err := s.store.Touch(ctx, used); err != nil {
+			s.log.Warn("last use of tokens not written", "error", err)
+		}
+	}
+	for _, e := range s.failures.drain(s.scribe) {
+		if err := s.store.Append(ctx, pam.InstanceOrg, e); err != nil {
+			s.log.Error("failed logins not written", "error", err)
+		}
+	}
+	if err := s.store.DeleteExpired(ctx, s.clock.Now().Add(-24*time.Hour)); err != nil {
+		s.log.Warn("expired logins not removed", "error", err)
+	}
+}
+
+// Login signs a person in with e-mail and password. Every failure is the same
+// AuthFailed after the same work: an unknown e-mail, a wrong password, an
+// account that is locked for this source, or one that is suspended
+// everywhere. A right password that must be changed is a *PasswordChangeError.
+func (s *Service) Login(ctx context.Context, email string, password secret.Value, c Client) (LoginResult, error) {
+	user, err := s.checkPassword(ctx, email, password, c, "password")
+	if err != nil {
+		return LoginResult{}, err
+	}
+	result, err := s.newLogin(ctx, user, c)
+	if err != nil {
+		return LoginResult{}, err
+	}
+	if user.MustChange {
+		return LoginResult{}, &PasswordChangeError{Result: result}
+	}
+	return result, nil
+}
+
+func (s *Service) newLogin(ctx context.Context, user User, c Client) (LoginResult, error) {
+	now := s.clock.Now()
+	purpose, ttl := Everything, s.ttl
+	if user.MustChange {
+		purpose, ttl = PasswordChange, min(s.ttl, 10*time.Minute)
+	}
+	token, hash, err := newToken(loginPrefix, s.rand)
+	if err != nil {
+		return LoginResult{}, pam.Wrap("login", err)
+	}
+	l := Login{
+		ID: pam.LoginID(s.ids.New(pam.PrefixLogin)), User: user.ID, TokenHash: hash, Purpose: purpose,
+		CreatedAt: now, ExpiresAt: now.Add(ttl), StepUpAt: now, ClientIP: addrText(c), UserAgent: cut(c.UserAgent, 256),
+	}
+	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": "password", "login_id": string(l.ID)})
+	if err := s.store.CreateLogin(ctx, l, e); err != nil {
+		return LoginResult{}, err
+	}
+	return LoginResult{Token: token, ExpiresIn: ttl, Login: l}, nil
+}
+
+// AuthenticatePassword is Login for native protocols: it makes no token.
+// The Actor has no organization yet; see ActorFor.
+func (s *Service) AuthenticatePassword(ctx context.Context, email string, password secret.Value, c Client) (pam.Actor, error) {
+	user, err := s.checkPassword(ctx, email, password, c, "native password")
+	if err != nil {
+		return pam.Actor{}, err
+	}
+	if user.MustChange {
+		return pam.Actor{}, &pam.Error{Kind: pam.PasswordChangeNeeded, Op: "authenticate"}
+	}
+	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": "native password"})
+	if err := s.store.Append(ctx, e.Org, e); err != nil {
+		return pam.Actor{}, err
+	}
+	return s.native(user, c, ""), nil
+}
+
+// checkPassword does the same work whatever the outcome.
+func (s *Service) checkPassword(ctx context.Context, email string, password secret.Value, c Client, method string) (User, error) {
+	email = strings.ToLower(strings.TrimSpace(email))
+	user, err := s.store.UserByEmail(ctx, cut(email, 320))
+	if err != nil && !pam.Is(err, pam.NotFound) {
+		return User{}, err
+	}
+	known := err == nil
+	places, err := s.store.PlacesOf(ctx, user.ID)
+	if err != nil {
+		return User{}, err
+	}
+	right, stale, err := s.passwords.Verify(ctx, user.PasswordHash, password)
+	if err != nil {
+		return User{}, err
+	}
+	locked := s.lockout.locked(email, c.From)
+	if !known || !right || locked || !admitted(user, places) {
+		if !locked {
+			s.lockout.failed(email, c.From)
+		}
+		return User{}, s.failedLogin(ctx, user, known, c, method)
+	}
+	s.lockout.succeeded(email, c.From)
+	if stale {
+		s.rehash(ctx, user, password)
+	}
+	return user, nil
+}
+
+// admitted says whether a user has any place where they may be. An
+// administrator of the instance is, without any.
+func admitted(u User, places []Place) bool {
+	for _, p := range places {
+		if p.Active {
+			return true
+		}
+	}
+	return u.InstanceAdmin
+}
+
+func (s *Service) rehash(ctx context.Context, user User, password secret.Value) {
+	leave, err := s.passwords.enter(ctx)
+	if err != nil {
+		return // next time
+	}
+	defer leave()
+	h, err := s.passwords.hash(password.Expose())
+	if err == nil {
+		err = s.store.Rehash(ctx, user.ID, user.PasswordHash, h)
+	}
+	if err != nil {
+		s.log.Warn("password not hashed anew", "error", err)
+	}
+}
+
+// failedLogin writes the event and gives the one refusal.
+func (s *Service) failedLogin(ctx context.Context, user User, known bool, c Client, method string) error {
+	refusal := &pam.Error{Kind: pam.AuthFailed, Op: "authenticate"}
+	if !s.failures.take(source(c.From), s.clock.Now()) {
+		return refusal // counted, and written once a minute
+	}
+	var e audit.Entry
+	if known {
+		e = s.entryOf(user, c, audit.LoginFailed, map[string]any{"method": method})
+	} else {
+		// The e-mail of nobody may be a password typed into the wrong field.
+		e = s.scribe.Entry(pam.Actor{Token: pam.SystemToken, From: c.From, RequestID: c.RequestID}, audit.LoginFailed, audit.Party{}, map[string]any{"method": method, "unknown_user": true})
+	}
+	if err := s.store.Append(ctx, e.Org, e); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// entryOf is an event about a user, in the log of their home organization.
+func (s *Service) entryOf(u User, c Client, t audit.Type, metadata map[string]any) audit.Entry {
+	return s.scribe.Entry(pam.Actor{User: u.ID, Email: u.Email, Org: u.HomeOrg, From: c.From, RequestID: c.RequestID}, t, userParty(u), metadata)
+}
+
+func userParty(u User) audit.Party {
+	return audit.Party{Type: "user", ID: string(u.ID), Name: u.Email}
+}
+
+func (s *Service) native(u User, c Client, key pam.KeyID) pam.Actor {
+	return pam.Actor{User: u.ID, Email: u.Email, Name: u.Name, HomeOrg: u.HomeOrg, InstanceAdmin: u.InstanceAdmin, Token: pam.NativeLogin, TokenID: string(key), From: c.From, RequestID: c.RequestID}
+}
+
+// ActorFor makes like act in org. It is an OrgDenied where the user is no
+// active member.
+func (s *Service) ActorFor(ctx context.Context, like pam.Actor, org pam.OrgID) (pam.Actor, error) {
+	places, err := s.store.PlacesOf(ctx, like.User)
+	if err != nil {
+		return pam.Actor{}, err
+	}
+	return enter(like, places, org)
+}
+
+// enter puts an actor into one of their organizations.
+func enter(a pam.Actor, places []Place, org pam.OrgID) (pam.Actor, error) {
+	for _, p := range places {
+		if p.Org == org && p.Active {
+			a.Org, a.Role, a.AdminsSeeAll, a.DualControl = org, p.Role, p.AdminsSeeAll, p.DualControl
+			return a, nil
+		}
+	}
+	return pam.Actor{}, &pam.Error{Kind: pam.OrgDenied, Op: "enter organization"}
+}
+
+func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
+
+func addrText(c Client) string {
+	if !c.From.IsValid() {
+		return ""
+	}
+	return c.From.Unmap().String()
+}
