@@ -125,7 +125,10 @@ type Store interface {
 	Touch(ctx context.Context, used Used) error
 	// DeleteExpired removes logins and tokens that ended before t.
 	DeleteExpired(ctx context.Context, t time.Time) error
-	// Append writes events that report no change.
+}
+
+// Events writes events that report no change. audit.Store satisfies it.
+type Events interface {
 	Append(ctx context.Context, org pam.OrgID, entries ...audit.Entry) error
 }
 
@@ -143,7 +146,7 @@ type LoginResult struct {
 	Login     Login
 }
 
-// PasswordChange is the refusal of a login whose password was right but must
+// PasswordChangeError is the refusal of a login whose password was right but must
 // be changed first: kind PasswordChangeNeeded, with a token for that alone.
 type PasswordChangeError struct{ Result LoginResult }
 

@@ -122,7 +122,7 @@ func (s *Service) ownPassword(ctx context.Context, a pam.Actor, password secret.
 		if !locked {
 			s.lockout.failed(u.Email, c.From)
 		}
-		if err := s.store.Append(ctx, a.HomeOrg, s.event(a, audit.StepUpFailed, selfParty(a), nil)); err != nil {
+		if err := s.events.Append(ctx, a.HomeOrg, s.event(a, audit.StepUpFailed, selfParty(a), nil)); err != nil {
 			return err
 		}
 		return &pam.Error{Kind: pam.AuthFailed, Op: "check own password"}
@@ -303,7 +303,7 @@ func (s *Service) AuthenticateKey(ctx context.Context, email string, key ssh.Pub
 		return pam.Actor{}, s.failedLogin(ctx, u, u.ID != "", c, "native key")
 	}
 	e := s.entryOf(u, c, audit.LoginSucceeded, map[string]any{"method": "native key", "fingerprint": k.Fingerprint})
-	if err := s.store.Append(ctx, e.Org, e); err != nil {
+	if err := s.events.Append(ctx, e.Org, e); err != nil {
 		return pam.Actor{}, err
 	}
 	s.use(func(used *Used) { used.Keys[k.ID] = s.clock.Now() })

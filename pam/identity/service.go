@@ -26,6 +26,7 @@ type Options struct {
 // Service authenticates. It is safe for concurrent use.
 type Service struct {
 	store     Store
+	events    Events
 	passwords *Passwords
 	scribe    *audit.Scribe
 	clock     clock.Clock
@@ -43,12 +44,12 @@ type Service struct {
 
 // New makes a Service. Changed must hear of the store's changes, and Run must
 // be running.
-func New(s Store, p *Passwords, scribe *audit.Scribe, c clock.Clock, src *ids.Source, random io.Reader, log *slog.Logger, o Options) *Service {
+func New(s Store, events Events, p *Passwords, scribe *audit.Scribe, c clock.Clock, src *ids.Source, random io.Reader, log *slog.Logger, o Options) *Service {
 	if o.LoginTTL == 0 {
 		o.LoginTTL = time.Hour
 	}
 	return &Service{
-		store: s, passwords: p, scribe: scribe, clock: c, ids: src, rand: random, log: log, ttl: o.LoginTTL,
+		store: s, events: events, passwords: p, scribe: scribe, clock: c, ids: src, rand: random, log: log, ttl: o.LoginTTL,
 		lockout: newLockout(c), failures: newFailureLog(), holders: newHolderCache(o.Shared), used: newUsed(),
 	}
 }
@@ -94,7 +95,7 @@ func (s *Service) flush(ctx context.Context) {
 		}
 	}
 	for _, e := range s.failures.drain(s.scribe) {
-		if err := s.store.Append(ctx, pam.InstanceOrg, e); err != nil {
+		if err := s.events.Append(ctx, pam.InstanceOrg, e); err != nil {
 			s.log.Error("failed logins not written", "error", err)
 		}
 	}
@@ -154,7 +155,7 @@ func (s *Service) AuthenticatePassword(ctx context.Context, email string, passwo
 		return pam.Actor{}, &pam.Error{Kind: pam.PasswordChangeNeeded, Op: "authenticate"}
 	}
 	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": "native password"})
-	if err := s.store.Append(ctx, e.Org, e); err != nil {
+	if err := s.events.Append(ctx, e.Org, e); err != nil {
 		return pam.Actor{}, err
 	}
 	return s.native(user, c, ""), nil
@@ -229,7 +230,7 @@ func (s *Service) failedLogin(ctx context.Context, user User, known bool, c Clie
 		// The e-mail of nobody may be a password typed into the wrong field.
 		e = s.scribe.Entry(pam.Actor{Token: pam.SystemToken, From: c.From, RequestID: c.RequestID}, audit.LoginFailed, audit.Party{}, map[string]any{"method": method, "unknown_user": true})
 	}
-	if err := s.store.Append(ctx, e.Org, e); err != nil {
+	if err := s.events.Append(ctx, e.Org, e); err != nil {
 		return err
 	}
 	return refusal

@@ -1,0 +1,188 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/org"
+)
+
+const orgColumns = `id, name, slug, settings, version, created_at, updated_at`
+
+func scanOrg(r row) (org.Organization, error) {
+	var o org.Organization
+	err := r.Scan(&o.ID, &o.Name, &o.Slug, intoJSON(&o.Settings), &o.Version, intoTime(&o.CreatedAt), intoTime(&o.UpdatedAt))
+	return o, err
+}
+
+// CreateOrganization implements org.Store.
+func (db *DB) CreateOrganization(ctx context.Context, o org.Organization, u *org.NewUser, m org.Member, first bool, events ...audit.Entry) error {
+	return db.write(ctx, "create organization", func(ctx context.Context, tx *Tx) error {
+		if first {
+			n, err := one(ctx, tx, scalar[int64], `SELECT count(*) FROM organizations`)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				return pam.Errorf(pam.Conflict, "create organization", "There is an organization already.")
+			}
+		}
+		if _, err := tx.exec(ctx, `INSERT INTO organizations (`+orgColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			o.ID, o.Name, o.Slug, asJSON(o.Settings), o.Version, micros(o.CreatedAt), micros(o.UpdatedAt)); err != nil {
+			return err
+		}
+		if u != nil {
+			if err := insertUser(ctx, tx, *u); err != nil {
+				return err
+			}
+		}
+		return insertMembership(ctx, tx, o.ID, m)
+	}, events...)
+}
+
+func insertUser(ctx context.Context, tx *Tx, u org.NewUser) error {
+	_, err := tx.exec(ctx, `INSERT INTO users (id, email, name, home_org_id, active_org_id, instance_admin, password_hash, must_change, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		u.ID, u.Email, u.Name, u.HomeOrg, "", u.InstanceAdmin, u.PasswordHash, u.MustChange, micros(u.CreatedAt))
+	return err
+}
+
+func insertMembership(ctx context.Context, tx *Tx, id pam.OrgID, m org.Member) error {
+	_, err := tx.exec(ctx, `INSERT INTO memberships (org_id, user_id, role, status, joined_at) VALUES (?, ?, ?, ?, ?)`,
+		id, m.User, m.Role, m.Status, micros(m.JoinedAt))
+	tx.changed(id, pam.SubjectMember, string(m.User))
+	return err
+}
+
+// OrganizationByID implements org.Store.
+func (db *DB) OrganizationByID(ctx context.Context, id pam.OrgID) (org.Organization, error) {
+	o, err := one(ctx, db, scanOrg, `SELECT `+orgColumns+` FROM organizations WHERE id = ?`, id)
+	return o, db.failed("read organization", err)
+}
+
+// ListOrganizations implements org.Store.
+func (db *DB) ListOrganizations(ctx context.Context, before pam.OrgID, limit int) ([]org.Organization, error) {
+	os, err := list(ctx, db, scanOrg, `SELECT `+orgColumns+` FROM organizations WHERE (id < ? OR ? = '') ORDER BY id DESC LIMIT ?`, before, before, limit)
+	return os, db.failed("list organizations", err)
+}
+
+// UpdateOrganization implements org.Store.
+func (db *DB) UpdateOrganization(ctx context.Context, o org.Organization, version int64, e audit.Entry) error {
+	return db.write(ctx, "update organization", func(ctx context.Context, tx *Tx) error {
+		tx.changed(o.ID, pam.SubjectOrg, string(o.ID))
+		return tx.compareAndSet(ctx, pam.Precondition,
+			`UPDATE organizations SET name = ?, slug = ?, settings = ?, version = ?, updated_at = ? WHERE id = ? AND version = ?`,
+			[]any{o.Name, o.Slug, asJSON(o.Settings), o.Version, micros(o.UpdatedAt), o.ID, version},
+			`SELECT 1 FROM organizations WHERE id = ?`, o.ID)
+	}, e)
+}
+
+const memberQuery = `SELECT m.user_id, u.email, u.name, u.home_org_id, m.role, m.status, m.joined_at FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = ?`
+
+// scanOrgMember leaves out what the organization may not know of somebody whom
+// it has only invited.
+func scanOrgMember(r row) (org.Member, error) {
+	var m org.Member
+	err := r.Scan(&m.User, &m.Email, &m.Name, &m.HomeOrg, &m.Role, &m.Status, intoTime(&m.JoinedAt))
+	if m.Status == org.Invited {
+		m.Name, m.HomeOrg = "", ""
+	}
+	return m, err
+}
+
+// OrgMember implements org.Store.
+func (db *DB) OrgMember(ctx context.Context, id pam.OrgID, user pam.UserID) (org.Member, error) {
+	m, err := one(ctx, db, scanOrgMember, memberQuery+` AND m.user_id = ?`, id, user)
+	return m, db.failed("read member", err)
+}
+
+// ListOrgMembers implements org.Store.
+func (db *DB) ListOrgMembers(ctx context.Context, id pam.OrgID, before pam.UserID, limit int) ([]org.Member, error) {
+	ms, err := list(ctx, db, scanOrgMember, memberQuery+` AND (m.user_id < ? OR ? = '') ORDER BY m.user_id DESC LIMIT ?`, id, before, before, limit)
+	return ms, db.failed("list members", err)
+}
+
+// UserIDByEmail implements org.Store.
+func (db *DB) UserIDByEmail(ctx context.Context, email string) (pam.UserID, error) {
+	id, err := one(ctx, db, scalar[pam.UserID], `SELECT id FROM users WHERE email = ?`, email)
+	return id, db.failed("find user", err)
+}
+
+// AddOrgMember implements org.Store.
+func (db *DB) AddOrgMember(ctx context.Context, id pam.OrgID, m org.Member, u *org.NewUser, e audit.Entry) error {
+	return db.write(ctx, "add member", func(ctx context.Context, tx *Tx) error {
+		if u != nil {
+			if err := insertUser(ctx, tx, *u); err != nil {
+				return err
+			}
+		}
+		return insertMembership(ctx, tx, id, m)
+	}, e)
+}
+
+// SetOrgMember implements org.Store.
+func (db *DB) SetOrgMember(ctx context.Context, id pam.OrgID, old, m org.Member, e audit.Entry) error {
+	return db.write(ctx, "change member", func(ctx context.Context, tx *Tx) error {
+		if err := lockOrg(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := tx.compareAndSet(ctx, pam.Conflict,
+			`UPDATE memberships SET role = ?, status = ?, joined_at = ? WHERE org_id = ? AND user_id = ? AND role = ? AND status = ?`,
+			[]any{m.Role, m.Status, micros(m.JoinedAt), id, m.User, old.Role, old.Status},
+			`SELECT 1 FROM memberships WHERE org_id = ? AND user_id = ?`, id, m.User); err != nil {
+			return err
+		}
+		tx.changed(id, pam.SubjectMember, string(m.User))
+		return ownerLeft(ctx, tx, id)
+	}, e)
+}
+
+// RemoveOrgMember implements org.Store.
+func (db *DB) RemoveOrgMember(ctx context.Context, id pam.OrgID, user pam.UserID, e audit.Entry) error {
+	return db.write(ctx, "remove member", func(ctx context.Context, tx *Tx) error {
+		if err := lockOrg(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := tx.mustTouch(ctx, pam.NotFound, `DELETE FROM memberships WHERE org_id = ? AND user_id = ?`, id, user); err != nil {
+			return err
+		}
+		for _, text := range []string{
+			`DELETE FROM safe_members WHERE org_id = ? AND user_id = ?`,
+			`DELETE FROM access_tokens WHERE org_id = ? AND user_id = ?`,
+		} {
+			if _, err := tx.exec(ctx, text, id, user); err != nil {
+				return err
+			}
+		}
+		tx.changed(id, pam.SubjectMember, string(user))
+		return ownerLeft(ctx, tx, id)
+	}, e)
+}
+
+// lockOrg makes changes of one organization's members follow each other, so
+// that two owners who demote each other do not both see an owner left. An
+// update that changes nothing locks the row on PostgreSQL; SQLite has one
+// writer anyway.
+func lockOrg(ctx context.Context, tx *Tx, id pam.OrgID) error {
+	return tx.mustTouch(ctx, pam.NotFound, `UPDATE organizations SET version = version WHERE id = ?`, id)
+}
+
+func ownerLeft(ctx context.Context, tx *Tx, id pam.OrgID) error {
+	_, err := one(ctx, tx, scalar[int64], `SELECT 1 FROM memberships WHERE org_id = ? AND role = ? AND status = ? LIMIT 1`, id, pam.Owner, org.Active)
+	if errors.Is(err, sql.ErrNoRows) {
+		return &pam.Error{Kind: pam.Conflict, Op: "keep an owner"}
+	}
+	return err
+}
+
+// MembershipsOf implements org.Store.
+func (db *DB) MembershipsOf(ctx context.Context, user pam.UserID) ([]org.Membership, error) {
+	ms, err := list(ctx, db, func(r row) (org.Membership, error) {
+		var m org.Membership
+		err := r.Scan(&m.Org, &m.Name, &m.Slug, intoJSON(&m.Settings), &m.Role, &m.Status, intoTime(&m.JoinedAt))
+		return m, err
+	}, `SELECT o.id, o.name, o.slug, o.settings, m.role, m.status, m.joined_at FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = ? ORDER BY m.joined_at, o.id`, user)
+	return ms, db.failed("list memberships", err)
+}

@@ -1,0 +1,231 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/identity"
+	"vaultpam/pam/org"
+)
+
+const userColumns = `u.id, u.email, u.name, u.home_org_id, u.active_org_id, u.instance_admin, u.password_hash, u.must_change, u.created_at`
+
+func userInto(u *identity.User) []any {
+	return []any{&u.ID, &u.Email, &u.Name, &u.HomeOrg, &u.ActiveOrg, &u.InstanceAdmin, &u.PasswordHash, &u.MustChange, intoTime(&u.CreatedAt)}
+}
+
+func scanUser(r row) (identity.User, error) {
+	var u identity.User
+	err := r.Scan(userInto(&u)...)
+	return u, err
+}
+
+// UserByEmail implements identity.Store.
+func (db *DB) UserByEmail(ctx context.Context, email string) (identity.User, error) {
+	u, err := one(ctx, db, scanUser, `SELECT `+userColumns+` FROM users u WHERE u.email = ?`, email)
+	return u, db.failed("find user", err)
+}
+
+// UserByID implements identity.Store.
+func (db *DB) UserByID(ctx context.Context, id pam.UserID) (identity.User, error) {
+	u, err := one(ctx, db, scanUser, `SELECT `+userColumns+` FROM users u WHERE u.id = ?`, id)
+	return u, db.failed("read user", err)
+}
+
+// PlacesOf implements identity.Store.
+func (db *DB) PlacesOf(ctx context.Context, user pam.UserID) ([]identity.Place, error) {
+	ps, err := list(ctx, db, func(r row) (identity.Place, error) {
+		var p identity.Place
+		var status org.Status
+		var settings org.Settings
+		err := r.Scan(&p.Org, &p.Role, &status, intoTime(&p.JoinedAt), intoJSON(&settings))
+		p.Active, p.AdminsSeeAll, p.DualControl = status == org.Active, settings.AdminsSeeAll, settings.DualControl
+		return p, err
+	}, `SELECT m.org_id, m.role, m.status, m.joined_at, o.settings FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = ? ORDER BY m.joined_at, m.org_id`, user)
+	return ps, db.failed("list places", err)
+}
+
+const loginColumns = `l.id, l.user_id, l.token_hash, l.purpose, l.created_at, l.expires_at, l.step_up_at, l.client_ip, l.user_agent`
+
+func loginInto(l *identity.Login) []any {
+	return []any{&l.ID, &l.User, intoHash(&l.TokenHash), &l.Purpose, intoTime(&l.CreatedAt), intoTime(&l.ExpiresAt), intoTime(&l.StepUpAt), &l.ClientIP, &l.UserAgent}
+}
+
+const tokenColumns = `t.id, t.org_id, t.user_id, t.name, t.scopes, t.token_hash, t.created_at, t.expires_at, t.last_used_at`
+
+func tokenInto(t *identity.AccessToken) []any {
+	return []any{&t.ID, &t.Org, &t.User, &t.Name, intoJSON(&t.Scopes), intoHash(&t.TokenHash), intoTime(&t.CreatedAt), intoTime(&t.ExpiresAt), intoTime(&t.LastUsedAt)}
+}
+
+// HolderByToken implements identity.Store.
+func (db *DB) HolderByToken(ctx context.Context, hash [32]byte) (identity.Holder, error) {
+	h, err := one(ctx, db, func(r row) (identity.Holder, error) {
+		h := identity.Holder{Login: &identity.Login{}}
+		err := r.Scan(append(userInto(&h.User), loginInto(h.Login)...)...)
+		return h, err
+	}, `SELECT `+userColumns+`, `+loginColumns+` FROM logins l JOIN users u ON u.id = l.user_id WHERE l.token_hash = ?`, hash[:])
+	if errors.Is(err, sql.ErrNoRows) {
+		h, err = one(ctx, db, func(r row) (identity.Holder, error) {
+			h := identity.Holder{Token: &identity.AccessToken{}}
+			err := r.Scan(append(userInto(&h.User), tokenInto(h.Token)...)...)
+			return h, err
+		}, `SELECT `+userColumns+`, `+tokenColumns+` FROM access_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_hash = ?`, hash[:])
+	}
+	if err != nil {
+		return identity.Holder{}, db.failed("find token", err)
+	}
+	h.Places, err = db.PlacesOf(ctx, h.User.ID)
+	return h, err
+}
+
+// CreateLogin implements identity.Store.
+func (db *DB) CreateLogin(ctx context.Context, l identity.Login, e audit.Entry) error {
+	return db.write(ctx, "create login", func(ctx context.Context, tx *Tx) error {
+		_, err := tx.exec(ctx, `INSERT INTO logins (id, user_id, token_hash, purpose, created_at, expires_at, step_up_at, client_ip, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			l.ID, l.User, l.TokenHash[:], l.Purpose, micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.StepUpAt), l.ClientIP, l.UserAgent)
+		return err
+	}, e)
+}
+
+// LoginsOf implements identity.Store.
+func (db *DB) LoginsOf(ctx context.Context, user pam.UserID, now time.Time) ([]identity.Login, error) {
+	ls, err := list(ctx, db, func(r row) (identity.Login, error) {
+		var l identity.Login
+		err := r.Scan(loginInto(&l)...)
+		return l, err
+	}, `SELECT `+loginColumns+` FROM logins l WHERE l.user_id = ? AND l.expires_at > ? ORDER BY l.id DESC LIMIT 1000`, user, micros(now))
+	return ls, db.failed("list logins", err)
+}
+
+// StepUpLogin implements identity.Store.
+func (db *DB) StepUpLogin(ctx context.Context, user pam.UserID, id pam.LoginID, at time.Time, e audit.Entry) error {
+	return db.write(ctx, "step up", func(ctx context.Context, tx *Tx) error {
+		tx.changed(pam.InstanceOrg, pam.SubjectLogin, string(id))
+		return tx.mustTouch(ctx, pam.NotFound, `UPDATE logins SET step_up_at = ? WHERE id = ? AND user_id = ?`, micros(at), id, user)
+	}, e)
+}
+
+// EndLogin implements identity.Store.
+func (db *DB) EndLogin(ctx context.Context, user pam.UserID, id pam.LoginID, e audit.Entry) error {
+	return db.write(ctx, "end login", func(ctx context.Context, tx *Tx) error {
+		tx.changed(pam.InstanceOrg, pam.SubjectLogin, string(id))
+		return tx.mustTouch(ctx, pam.NotFound, `DELETE FROM logins WHERE id = ? AND user_id = ?`, id, user)
+	}, e)
+}
+
+// SetPassword implements identity.Store.
+func (db *DB) SetPassword(ctx context.Context, user pam.UserID, hash string, keep pam.LoginID, e audit.Entry) error {
+	return db.write(ctx, "set password", func(ctx context.Context, tx *Tx) error {
+		tx.changed(pam.InstanceOrg, pam.SubjectUser, string(user))
+		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE users SET password_hash = ?, must_change = ? WHERE id = ?`, hash, false, user); err != nil {
+			return err
+		}
+		_, err := tx.exec(ctx, `DELETE FROM logins WHERE user_id = ? AND id <> ?`, user, keep)
+		return err
+	}, e)
+}
+
+// Rehash implements identity.Store.
+func (db *DB) Rehash(ctx context.Context, user pam.UserID, old, hash string) error {
+	return db.write(ctx, "rehash password", func(ctx context.Context, tx *Tx) error {
+		_, err := tx.exec(ctx, `UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?`, hash, user, old)
+		return err
+	})
+}
+
+// SetUserName implements identity.Store.
+func (db *DB) SetUserName(ctx context.Context, user pam.UserID, name string, e audit.Entry) error {
+	return db.write(ctx, "set name", func(ctx context.Context, tx *Tx) error {
+		tx.changed(pam.InstanceOrg, pam.SubjectUser, string(user))
+		return tx.mustTouch(ctx, pam.NotFound, `UPDATE users SET name = ? WHERE id = ?`, name, user)
+	}, e)
+}
+
+// CreateAccessToken implements identity.Store.
+func (db *DB) CreateAccessToken(ctx context.Context, t identity.AccessToken, e audit.Entry) error {
+	return db.write(ctx, "create personal access token", func(ctx context.Context, tx *Tx) error {
+		_, err := tx.exec(ctx, `INSERT INTO access_tokens (id, org_id, user_id, name, scopes, token_hash, created_at, expires_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			t.ID, t.Org, t.User, t.Name, asJSON(t.Scopes), t.TokenHash[:], micros(t.CreatedAt), micros(t.ExpiresAt), 0)
+		return err
+	}, e)
+}
+
+// AccessTokensOf implements identity.Store.
+func (db *DB) AccessTokensOf(ctx context.Context, id pam.OrgID, user pam.UserID) ([]identity.AccessToken, error) {
+	ts, err := list(ctx, db, func(r row) (identity.AccessToken, error) {
+		var t identity.AccessToken
+		err := r.Scan(tokenInto(&t)...)
+		return t, err
+	}, `SELECT `+tokenColumns+` FROM access_tokens t WHERE t.org_id = ? AND t.user_id = ? ORDER BY t.id DESC LIMIT 1000`, id, user)
+	return ts, db.failed("list personal access tokens", err)
+}
+
+// RevokeAccessToken implements identity.Store.
+func (db *DB) RevokeAccessToken(ctx context.Context, id pam.OrgID, user pam.UserID, token pam.TokenID, e audit.Entry) error {
+	return db.write(ctx, "revoke personal access token", func(ctx context.Context, tx *Tx) error {
+		tx.changed(id, pam.SubjectLogin, string(token))
+		return tx.mustTouch(ctx, pam.NotFound, `DELETE FROM access_tokens WHERE org_id = ? AND user_id = ? AND id = ?`, id, user, token)
+	}, e)
+}
+
+// AddSSHKey implements identity.Store.
+func (db *DB) AddSSHKey(ctx context.Context, k identity.SSHKey, e audit.Entry) error {
+	return db.write(ctx, "add SSH key", func(ctx context.Context, tx *Tx) error {
+		_, err := tx.exec(ctx, `INSERT INTO ssh_keys (id, user_id, name, public_key, fingerprint, created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			k.ID, k.User, k.Name, k.PublicKey, k.Fingerprint, micros(k.CreatedAt), 0)
+		return err
+	}, e)
+}
+
+// SSHKeysOf implements identity.Store.
+func (db *DB) SSHKeysOf(ctx context.Context, user pam.UserID) ([]identity.SSHKey, error) {
+	ks, err := list(ctx, db, func(r row) (identity.SSHKey, error) {
+		var k identity.SSHKey
+		err := r.Scan(&k.ID, &k.User, &k.Name, &k.PublicKey, &k.Fingerprint, intoTime(&k.CreatedAt), intoTime(&k.LastUsedAt))
+		return k, err
+	}, `SELECT id, user_id, name, public_key, fingerprint, created_at, last_used_at FROM ssh_keys WHERE user_id = ? ORDER BY id DESC`, user)
+	return ks, db.failed("list SSH keys", err)
+}
+
+// RemoveSSHKey implements identity.Store.
+func (db *DB) RemoveSSHKey(ctx context.Context, user pam.UserID, id pam.KeyID, e audit.Entry) error {
+	return db.write(ctx, "remove SSH key", func(ctx context.Context, tx *Tx) error {
+		tx.changed(pam.InstanceOrg, pam.SubjectUser, string(user))
+		return tx.mustTouch(ctx, pam.NotFound, `DELETE FROM ssh_keys WHERE user_id = ? AND id = ?`, user, id)
+	}, e)
+}
+
+// Touch implements identity.Store. It announces nothing: nobody rests on when
+// a token was used.
+func (db *DB) Touch(ctx context.Context, used identity.Used) error {
+	return db.write(ctx, "note last use", func(ctx context.Context, tx *Tx) error {
+		for user, id := range used.Orgs {
+			if _, err := tx.exec(ctx, `UPDATE users SET active_org_id = ? WHERE id = ?`, id, user); err != nil {
+				return err
+			}
+		}
+		for id, at := range used.Tokens {
+			if _, err := tx.exec(ctx, `UPDATE access_tokens SET last_used_at = ? WHERE id = ?`, micros(at), id); err != nil {
+				return err
+			}
+		}
+		for id, at := range used.Keys {
+			if _, err := tx.exec(ctx, `UPDATE ssh_keys SET last_used_at = ? WHERE id = ?`, micros(at), id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DeleteExpired implements identity.Store.
+func (db *DB) DeleteExpired(ctx context.Context, t time.Time) error {
+	return db.write(ctx, "delete expired logins", func(ctx context.Context, tx *Tx) error {
+		_, err := tx.exec(ctx, `DELETE FROM logins WHERE expires_at < ?`, micros(t))
+		return err
+	})
+}
