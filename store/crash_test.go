@@ -162,16 +162,15 @@ func TestFullDiskRefusesAndLosesNothing(t *testing.T) {
 }
 
 func TestClosedStoreRefusesToWrite(t *testing.T) {
-	db, err := store.Open(t.Context(), store.Options{DataDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(db.Close(), db.Close()); err != nil {
-		t.Error(err)
-	}
-	if err := db.Write(t.Context(), insert("late")); !pam.Is(err, pam.Unavailable) {
-		t.Errorf("got %v", err)
-	}
+	storetest.Run(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		if err := errors.Join(db.Close(), db.Close()); err != nil {
+			t.Error(err)
+		}
+		if err := db.Write(t.Context(), insert("late")); !pam.Is(err, pam.Unavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func migrations(names ...string) fstest.MapFS {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +13,11 @@ import (
 
 // Committed changes reach the other nodes as notifications of PostgreSQL.
 // They carry ids alone; whoever hears one reads again.
+//
+// They are sent right after the commit, in batches, and not inside of the
+// transaction: PostgreSQL lets transactions that notify commit only one after
+// the other, fsync included. A node that dies in between leaves the others to
+// what they read again every second.
 
 const channel = "vaultpam_changes"
 
@@ -24,22 +30,77 @@ type notice struct {
 	Changes []pam.Change `json:"c"`
 }
 
-// notify sends tx's changes when tx commits, in as few notices as they fit.
-func (p *postgres) notify(ctx context.Context, tx *Tx) error {
-	for rest := tx.changes; len(rest) > 0; {
-		n := len(rest)
-		payload, err := json.Marshal(notice{p.db.node, rest})
+// maxUnsent bounds the changes that wait while the database is away.
+const maxUnsent = 10000
+
+// outbox holds changes that have committed and are to be sent.
+type outbox struct {
+	mu   sync.Mutex // guards the rest
+	rest []pam.Change
+	wake chan struct{} // holds a token while there is something to send
+}
+
+func (o *outbox) add(changes []pam.Change) {
+	if len(changes) == 0 {
+		return
+	}
+	o.mu.Lock()
+	o.rest = append(o.rest, changes...)
+	if over := len(o.rest) - maxUnsent; over > 0 {
+		o.rest = append([]pam.Change(nil), o.rest[over:]...)
+	}
+	o.mu.Unlock()
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (o *outbox) take() []pam.Change {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	changes := o.rest
+	o.rest = nil
+	return changes
+}
+
+// notifyAll sends what is in the outbox until ctx ends.
+func (p *postgres) notifyAll(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.out.wake:
+		}
+		changes := p.out.take()
+		if err := p.notify(ctx, changes); err != nil && ctx.Err() == nil {
+			p.db.log.Warn("changes are not announced to other nodes", "error", err)
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return
+			}
+			p.out.add(changes) // once more, perhaps out of order: hearing one means to read again
+		}
+	}
+}
+
+// notify sends changes in as few notices as they fit.
+func (p *postgres) notify(ctx context.Context, changes []pam.Change) error {
+	for len(changes) > 0 {
+		n := len(changes)
+		payload, err := json.Marshal(notice{p.db.node, changes})
 		for err == nil && len(payload) > maxNotice && n > 1 {
 			n /= 2
-			payload, err = json.Marshal(notice{p.db.node, rest[:n]})
+			payload, err = json.Marshal(notice{p.db.node, changes[:n]})
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := tx.exec(ctx, "SELECT pg_notify(?, ?)", channel, string(payload)); err != nil {
+		if _, err := p.pool.ExecContext(ctx, "SELECT pg_notify($1, $2)", channel, string(payload)); err != nil {
 			return err
 		}
-		rest = rest[n:]
+		changes = changes[n:]
 	}
 	return nil
 }

@@ -23,10 +23,13 @@ type postgres struct {
 	pool   *sql.DB // for writing; apart from db.reads, so that neither waits for the other
 	config *pgx.ConnConfig
 
+	out  outbox
 	wake chan struct{} // holds a token while there may be events without a place
 	stop context.CancelFunc
-	work sync.WaitGroup // the sequencer and the listener
-	busy sync.RWMutex   // held for reading by each write; close waits for it
+	work sync.WaitGroup // the sequencer, the notifier and the listener
+
+	mu     sync.RWMutex // guards closed; held for reading by each write, so that close waits
+	closed bool
 
 	sequencing sync.Mutex // one pass at a time in this process
 }
@@ -64,10 +67,11 @@ func newPostgres(ctx context.Context, db *DB, address string, migrations fs.FS) 
 		return errors.Join(err, pool.Close())
 	}
 	background, stop := context.WithCancel(context.Background())
-	p := &postgres{db: db, pool: pool, config: config, wake: make(chan struct{}, 1), stop: stop}
+	p := &postgres{db: db, pool: pool, config: config, wake: make(chan struct{}, 1), out: outbox{wake: make(chan struct{}, 1)}, stop: stop}
 	db.reads, db.commit = openPostgresPool(config, 16), p
 	ready := make(chan struct{})
 	p.work.Go(func() { p.sequenceAll(background) })
+	p.work.Go(func() { p.notifyAll(background) })
 	p.work.Go(func() { p.listen(background, ready) })
 	<-ready
 	return nil
@@ -103,13 +107,17 @@ func migrateLocked(ctx context.Context, pool *sql.DB, d dialect, migrations fs.F
 }
 
 func (p *postgres) do(ctx context.Context, fn func(context.Context, *Tx) error, leaves []leaf) ([]pam.Change, error) {
-	p.busy.RLock()
-	defer p.busy.RUnlock()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.closed {
+		return nil, errClosed
+	}
 	for attempt := 1; ; attempt++ {
 		changes, err := p.attempt(ctx, fn, leaves)
 		if err == nil {
 			p.db.commits.Add(1)
 			p.db.writes.Add(1)
+			p.out.add(changes)
 			if len(leaves) > 0 {
 				p.sequenceSoon()
 			}
@@ -144,9 +152,6 @@ func (p *postgres) attempt(ctx context.Context, fn func(context.Context, *Tx) er
 	for i := 0; i < len(leaves) && err == nil; i++ {
 		err = insertEvent(ctx, tx, &leaves[i], nil)
 	}
-	if err == nil {
-		err = p.notify(ctx, tx)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -178,15 +183,19 @@ func (p *postgres) sequenceSoon() {
 	}
 }
 
-// close lets writes under way end, gives the last events their place, and
-// stops.
+// close lets writes under way end, gives the last events their place,
+// announces the last changes, and stops.
 func (p *postgres) close() error {
-	p.busy.Lock()
-	defer p.busy.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := p.sequence(ctx)
 	p.stop()
 	p.work.Wait()
-	return errors.Join(err, p.pool.Close())
+	return errors.Join(err, p.notify(ctx, p.out.take()), p.pool.Close())
 }

@@ -23,9 +23,9 @@ import (
 const maxGroup = 256
 
 // sqliteWriter owns the only connection that writes. One goroutine serves it:
-// it takes all writes that wait, runs each in a savepoint of one transaction,
-// commits once, and answers them all. The disk's fsync, which costs a hundred
-// times more than a write, is so shared by all who wait for it.
+// it takes all writes that wait, runs them in one transaction, commits once,
+// and answers them all. The disk's fsync, which costs a hundred times more than
+// a write, is so shared by all who wait for it.
 type sqliteWriter struct {
 	db    *DB
 	path  string
@@ -185,7 +185,6 @@ func (w *sqliteWriter) gather(group []*request) []*request {
 
 // run makes the group durable and sets every request's outcome.
 func (w *sqliteWriter) run(group []*request) {
-	ctx := context.Background()
 	begun := 0
 	for _, r := range group {
 		switch {
@@ -200,24 +199,12 @@ func (w *sqliteWriter) run(group []*request) {
 	if begun == 0 {
 		return
 	}
-	clear(w.staged)
-	err := w.command(ctx, "BEGIN IMMEDIATE")
-	for _, r := range group {
-		if err != nil {
-			break
-		}
-		if r.err == nil {
-			err = w.attempt(r)
-		}
-	}
-	tx := &Tx{on: w}
-	for org, size := range w.staged {
-		if err == nil && size != w.logs[org] {
-			err = appendTiles(ctx, tx, org, w.logs[org], size)
-		}
-	}
-	if err == nil {
-		err = w.command(ctx, "COMMIT")
+	// A savepoint for each costs a fifth of all, and nearly always none is
+	// needed. So the first try goes without, and a request that fails after it
+	// has written makes the others run once more, with savepoints.
+	err := w.transaction(group, false)
+	if errors.Is(err, errUndo) {
+		err = w.transaction(group, true)
 	}
 	if err == nil {
 		maps.Copy(w.logs, w.staged)
@@ -225,9 +212,6 @@ func (w *sqliteWriter) run(group []*request) {
 		w.db.writes.Add(int64(begun))
 		return
 	}
-	// A full disk may have ended the transaction already: then this fails, and
-	// that is as well.
-	_ = w.command(ctx, "ROLLBACK")
 	clear(w.logs)
 	w.db.log.Error("a group of writes was not committed", "writes", begun, "error", err)
 	for _, r := range group {
@@ -238,13 +222,48 @@ func (w *sqliteWriter) run(group []*request) {
 	}
 }
 
-// attempt runs one request in a savepoint. What the request does wrong becomes
-// its own error and is undone; the returned error means that the transaction
-// itself is lost.
-func (w *sqliteWriter) attempt(r *request) error {
-	ctx := context.WithoutCancel(r.ctx)
-	if err := w.command(ctx, "SAVEPOINT request"); err != nil {
+// errUndo says that a request has failed which only a rollback undoes.
+var errUndo = errors.New("a request must be undone")
+
+// transaction runs the requests that have not failed yet, and commits. On an
+// error nothing of it remains.
+func (w *sqliteWriter) transaction(group []*request, savepoints bool) (err error) {
+	ctx := context.Background()
+	clear(w.staged)
+	if err := w.command(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
+	}
+	defer func() {
+		if err != nil {
+			// A full disk may have ended the transaction already: then this
+			// fails, and that is as well.
+			_ = w.command(ctx, "ROLLBACK")
+		}
+	}()
+	for _, r := range group {
+		if r.err != nil {
+			continue
+		}
+		if err := w.attempt(r, savepoints); err != nil {
+			return err
+		}
+	}
+	for org, size := range w.staged {
+		if err := appendTiles(ctx, &Tx{on: w}, org, w.logs[org], size); err != nil {
+			return err
+		}
+	}
+	return w.command(ctx, "COMMIT")
+}
+
+// attempt runs one request. What the request does wrong becomes its own error
+// and is undone; the returned error means that the transaction must end.
+func (w *sqliteWriter) attempt(r *request, savepoint bool) error {
+	ctx := context.WithoutCancel(r.ctx)
+	if savepoint {
+		if err := w.command(ctx, "SAVEPOINT request"); err != nil {
+			return err
+		}
 	}
 	tx := &Tx{on: w}
 	before := map[pam.OrgID]int64{}
@@ -264,14 +283,22 @@ func (w *sqliteWriter) attempt(r *request) error {
 	})
 	if r.err == nil {
 		r.changes = tx.changes
+	} else {
+		maps.Copy(w.staged, before)
+		switch {
+		case savepoint:
+			if err := w.command(ctx, "ROLLBACK TO request"); err != nil {
+				// A full disk or a broken one has ended the transaction.
+				return cmp.Or(tx.failure, err)
+			}
+		case tx.wrote || tx.failure != nil && !w.db.dialect.isUnique(tx.failure) && !w.db.dialect.isReference(tx.failure):
+			return errUndo
+		}
+	}
+	if savepoint {
 		return w.command(ctx, "RELEASE request")
 	}
-	maps.Copy(w.staged, before)
-	if err := w.command(ctx, "ROLLBACK TO request"); err != nil {
-		// A full disk or a broken one has ended the transaction.
-		return cmp.Or(tx.failure, err)
-	}
-	return w.command(ctx, "RELEASE request")
+	return nil
 }
 
 func (w *sqliteWriter) appendLeaf(ctx context.Context, tx *Tx, l *leaf, before map[pam.OrgID]int64) error {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -48,6 +49,7 @@ type Tx struct {
 	on      executor
 	changes []pam.Change
 	failure error
+	wrote   bool // there is something to undo
 }
 
 // executor runs SQL written with ? inside of a transaction.
@@ -62,6 +64,9 @@ type executor interface {
 func (tx *Tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	if tx.failure != nil {
 		return nil, tx.failure
+	}
+	if !strings.HasPrefix(text, "SELECT") { // a change that returns rows
+		tx.wrote = true
 	}
 	rows, err := tx.on.QueryContext(context.WithoutCancel(ctx), text, args...)
 	tx.failure = err
@@ -78,7 +83,9 @@ func (tx *Tx) exec(ctx context.Context, text string, args ...any) (int64, error)
 		tx.failure = err
 		return 0, err
 	}
-	return res.RowsAffected()
+	n, err := res.RowsAffected()
+	tx.wrote = tx.wrote || n != 0
+	return n, err
 }
 
 // changed notes a change that is announced once the transaction is durable.
