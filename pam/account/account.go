@@ -132,8 +132,8 @@ type Store interface {
 	// AddCredential stores a version and promotes it; a Conflict if the
 	// version is not the one after the newest.
 	AddCredential(ctx context.Context, org pam.OrgID, id pam.AccountID, v SealedVersion, e audit.Entry) error
-	// Versions lists the history, newest first.
-	Versions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]Version, error)
+	// CredentialVersions lists the history, newest first.
+	CredentialVersions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]Version, error)
 }
 
 // SealedCredential is the promoted version as it is kept. It opens with

@@ -261,7 +261,7 @@ func (s *Service) SetCredential(ctx context.Context, a pam.Actor, id pam.Account
 		return Account{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
 	}
 	for race := 1; ; race++ {
-		versions, err := s.store.Versions(ctx, a.Org, id)
+		versions, err := s.store.CredentialVersions(ctx, a.Org, id)
 		if err != nil {
 			return Account{}, pam.Wrap(op, err)
 		}
@@ -290,6 +290,6 @@ func (s *Service) Versions(ctx context.Context, a pam.Actor, id pam.AccountID) (
 	if _, err := s.ByID(ctx, a, id); err != nil {
 		return nil, pam.Wrap(op, err)
 	}
-	out, err := s.store.Versions(ctx, a.Org, id)
+	out, err := s.store.CredentialVersions(ctx, a.Org, id)
 	return out, pam.Wrap(op, err)
 }

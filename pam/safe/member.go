@@ -29,7 +29,7 @@ func (s *Service) Members(ctx context.Context, a pam.Actor, id pam.SafeID, after
 	if limit < 1 || limit > MaxPage {
 		limit = MaxPage
 	}
-	out, err := s.store.MembersOf(ctx, a.Org, id, after, limit)
+	out, err := s.store.SafeMembers(ctx, a.Org, id, after, limit)
 	return out, pam.Wrap(op, err)
 }
 
@@ -61,7 +61,7 @@ func (s *Service) AddMember(ctx context.Context, a pam.Actor, id pam.SafeID, in 
 		ID: pam.MemberID(s.ids.New(pam.PrefixMember)), Org: a.Org, Safe: id, User: in.User,
 		Role: in.Role, ExpiresAt: in.ExpiresAt.UTC().Truncate(time.Microsecond), CreatedAt: s.clock.Now(),
 	}
-	if err := s.store.AddMember(ctx, a.Org, m, s.memberEntry(a, audit.SafeMemberAdded, cur, m)); err != nil {
+	if err := s.store.AddSafeMember(ctx, a.Org, m, s.memberEntry(a, audit.SafeMemberAdded, cur, m)); err != nil {
 		return Member{}, pam.Wrap(op, err)
 	}
 	out, err := s.store.SafeMemberByID(ctx, a.Org, id, m.ID)
@@ -88,7 +88,7 @@ func (s *Service) UpdateMember(ctx context.Context, a pam.Actor, id pam.SafeID, 
 		return Member{}, err
 	}
 	m.Role, m.ExpiresAt = role, expiresAt.UTC().Truncate(time.Microsecond)
-	if err := s.store.UpdateMember(ctx, a.Org, m, s.memberEntry(a, audit.SafeMemberUpdated, cur, m)); err != nil {
+	if err := s.store.UpdateSafeMember(ctx, a.Org, m, s.memberEntry(a, audit.SafeMemberUpdated, cur, m)); err != nil {
 		return Member{}, pam.Wrap(op, err)
 	}
 	return m, nil
@@ -122,7 +122,7 @@ func (s *Service) RemoveMember(ctx context.Context, a pam.Actor, id pam.SafeID, 
 	if !policy.Allowed(policy.SafeMemberTake, policy.Of(a, cur.Role).Owning(m.User == a.User)) {
 		return &pam.Error{Kind: pam.Denied, Op: op}
 	}
-	return pam.Wrap(op, s.store.RemoveMember(ctx, a.Org, id, member, s.memberEntry(a, audit.SafeMemberRemoved, cur, m)))
+	return pam.Wrap(op, s.store.RemoveSafeMember(ctx, a.Org, id, member, s.memberEntry(a, audit.SafeMemberRemoved, cur, m)))
 }
 
 // TakeOver makes an owner the manager of a Safe in which no manager is left.
@@ -140,7 +140,7 @@ func (s *Service) TakeOver(ctx context.Context, a pam.Actor, id pam.SafeID) (Saf
 		ID: pam.MemberID(s.ids.New(pam.PrefixMember)), Org: a.Org, Safe: id, User: a.User,
 		Role: pam.SafeManager, CreatedAt: now,
 	}
-	if err := s.store.TakeOver(ctx, a.Org, m, s.memberEntry(a, audit.SafeTakenOver, cur, m)); err != nil {
+	if err := s.store.TakeOverSafe(ctx, a.Org, m, s.memberEntry(a, audit.SafeTakenOver, cur, m)); err != nil {
 		return Safe{}, pam.Wrap(op, err)
 	}
 	return s.ByID(ctx, a, id)
@@ -169,7 +169,7 @@ func (s *Service) checkRole(ps *pam.Problems, role pam.SafeRole, expiresAt time.
 
 // checkHolder refuses a role to who may not hold it.
 func (s *Service) checkHolder(ctx context.Context, op string, org pam.OrgID, user pam.UserID, role pam.SafeRole) error {
-	theirs, active, err := s.store.OrgRole(ctx, org, user)
+	theirs, active, err := s.store.ActiveRole(ctx, org, user)
 	if err != nil {
 		return pam.Wrap(op, err)
 	}

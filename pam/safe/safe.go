@@ -263,20 +263,20 @@ type MemberStore interface {
 	RoleOf(ctx context.Context, org pam.OrgID, id pam.SafeID, user pam.UserID, now time.Time) (pam.SafeRole, bool, error)
 	// ManagedSafes lists the Safes that user manages at the time now.
 	ManagedSafes(ctx context.Context, org pam.OrgID, user pam.UserID, now time.Time) ([]pam.SafeID, error)
-	// MembersOf lists the members, newest first, after the one with the id
+	// SafeMembers lists the members, newest first, after the one with the id
 	// after, if any.
-	MembersOf(ctx context.Context, org pam.OrgID, id pam.SafeID, after pam.MemberID, limit int) ([]Member, error)
+	SafeMembers(ctx context.Context, org pam.OrgID, id pam.SafeID, after pam.MemberID, limit int) ([]Member, error)
 	SafeMemberByID(ctx context.Context, org pam.OrgID, id pam.SafeID, member pam.MemberID) (Member, error)
-	// AddMember stores a membership; a second one of the same user is a
+	// AddSafeMember stores a membership; a second one of the same user is a
 	// Conflict.
-	AddMember(ctx context.Context, org pam.OrgID, m Member, e audit.Entry) error
-	UpdateMember(ctx context.Context, org pam.OrgID, m Member, e audit.Entry) error
-	RemoveMember(ctx context.Context, org pam.OrgID, id pam.SafeID, member pam.MemberID, e audit.Entry) error
-	// OrgRole returns the role of an active member of the organization; false
+	AddSafeMember(ctx context.Context, org pam.OrgID, m Member, e audit.Entry) error
+	UpdateSafeMember(ctx context.Context, org pam.OrgID, m Member, e audit.Entry) error
+	RemoveSafeMember(ctx context.Context, org pam.OrgID, id pam.SafeID, member pam.MemberID, e audit.Entry) error
+	// ActiveRole returns the role of an active member of the organization; false
 	// for anybody else.
-	OrgRole(ctx context.Context, org pam.OrgID, user pam.UserID) (pam.Role, bool, error)
-	// TakeOver makes m the manager if the Safe has no manager who is an active
+	ActiveRole(ctx context.Context, org pam.OrgID, user pam.UserID) (pam.Role, bool, error)
+	// TakeOverSafe makes m the manager if the Safe has no manager who is an active
 	// member of the organization, else it is a Conflict. A role that the user
 	// has already is replaced.
-	TakeOver(ctx context.Context, org pam.OrgID, m Member, e audit.Entry) error
+	TakeOverSafe(ctx context.Context, org pam.OrgID, m Member, e audit.Entry) error
 }

@@ -1,0 +1,235 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"vaultpam/internal/naming"
+	"vaultpam/pam"
+	"vaultpam/pam/account"
+	"vaultpam/pam/audit"
+)
+
+const (
+	accountColumns = `a.org_id, a.account_id, a.name, a.slug, a.username, COALESCE(a.resource_id, ''), a.version, a.created_by, a.created_at, a.updated_at,
+		v.kind, v.version, v.public_key, v.created_at,
+		COALESCE((SELECT MIN(c.confirmation_id) FROM confirmations c WHERE c.org_id = a.org_id AND c.account_id = a.account_id AND ` + holds + `), '')`
+	accountTables = `accounts a LEFT JOIN credential_versions v ON v.org_id = a.org_id AND v.account_id = a.account_id AND v.version = a.promoted`
+	accountSlugs  = `SELECT COUNT(*) FROM accounts WHERE org_id = ? AND slug = ?`
+)
+
+func scanAccount(r row) (account.Account, error) {
+	var (
+		out          account.Account
+		kind, public sql.NullString
+		version      sql.NullInt64
+		rotated      time.Time
+	)
+	err := r.Scan(&out.Org, &out.ID, &out.Name, &out.Slug, &out.Username, &out.ResourceID, &out.Version, &out.CreatedBy, intoTime(&out.CreatedAt), intoTime(&out.UpdatedAt),
+		&kind, &version, &public, intoTime(&rotated), &out.Pending)
+	if version.Valid {
+		out.Credential = &account.Credential{
+			Kind: account.Kind(kind.String), Version: version.Int64, PublicKey: public.String, RotatedAt: rotated, RotationState: account.Stable,
+		}
+	}
+	return out, err
+}
+
+// orNull is id, or NULL for an empty one.
+func orNull[T ~string](id T) any {
+	if id == "" {
+		return nil
+	}
+	return string(id)
+}
+
+// CreateAccount stores a, with its first credential if v is not nil, and
+// returns it with the slug that it got.
+func (db *DB) CreateAccount(ctx context.Context, org pam.OrgID, a account.Account, v *account.SealedVersion, e audit.Entry) (account.Account, error) {
+	wanted, promoted := a.Slug, int64(0)
+	if v != nil {
+		promoted = v.Version.Version
+	}
+	err := db.write(ctx, "create account", func(ctx context.Context, tx *Tx) error {
+		if err := resourceExists(ctx, tx, org, a.ResourceID, "resource_id"); err != nil {
+			return err
+		}
+		slug, err := withSlug(ctx, tx, org, wanted, a.Name, "account", accountSlugs, func(slug string) (int64, error) {
+			return tx.exec(ctx, `INSERT INTO accounts (org_id, account_id, name, sort_key, slug, username, resource_id, promoted, version, created_by, created_at, updated_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT (org_id, slug) DO NOTHING`,
+				org, a.ID, a.Name, naming.Key(a.Name), slug, a.Username, orNull(a.ResourceID), promoted, a.CreatedBy, micros(a.CreatedAt), micros(a.UpdatedAt))
+		})
+		if err != nil {
+			return err
+		}
+		a.Slug, a.Version = slug, 1
+		tx.changed(org, pam.SubjectAccount, string(a.ID))
+		if v == nil {
+			return nil
+		}
+		return insertCredential(ctx, tx, org, a.ID, *v)
+	}, e)
+	return a, err
+}
+
+func insertCredential(ctx context.Context, tx *Tx, org pam.OrgID, id pam.AccountID, v account.SealedVersion) error {
+	_, err := tx.exec(ctx, `INSERT INTO credential_versions (org_id, account_id, version, kind, sealed, public_key, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		org, id, v.Version.Version, v.Kind, v.Sealed, v.PublicKey, v.CreatedBy, micros(v.CreatedAt))
+	return err
+}
+
+// resourceExists refuses a field that names no resource of org. It locks the
+// row, so that neither a redirection nor a removal passes unseen.
+func resourceExists(ctx context.Context, tx *Tx, org pam.OrgID, id pam.ResourceID, field string) error {
+	if id == "" {
+		return nil
+	}
+	n, err := tx.exec(ctx, `UPDATE resources SET version = version WHERE org_id = ? AND resource_id = ?`, org, id)
+	if err == nil && n == 0 {
+		err = invalid(field, "names no resource of this organization")
+	}
+	return err
+}
+
+// AccountByID returns an account of org.
+func (db *DB) AccountByID(ctx context.Context, org pam.OrgID, id pam.AccountID) (account.Account, error) {
+	out, err := accountByID(ctx, db, org, id)
+	return out, db.failed("read account", err)
+}
+
+func accountByID(ctx context.Context, q querier, org pam.OrgID, id pam.AccountID) (account.Account, error) {
+	return one(ctx, q, scanAccount, `SELECT `+accountColumns+` FROM `+accountTables+` WHERE a.org_id = ? AND a.account_id = ?`, org, id)
+}
+
+// ListAccounts returns a page of accounts by name.
+func (db *DB) ListAccounts(ctx context.Context, org pam.OrgID, q account.Query) ([]account.Account, error) {
+	var w where
+	w.and("a.org_id = ?", org)
+	if !q.All {
+		w.and(`a.account_id IN (SELECT b.account_id FROM safe_members m JOIN safe_bindings b ON b.org_id = m.org_id AND b.safe_id = m.safe_id
+			WHERE m.org_id = ? AND m.user_id = ? AND `+unexpired+` UNION SELECT account_id FROM accounts WHERE org_id = ? AND created_by = ?)`,
+			org, q.User, micros(q.Now), org, q.User)
+	}
+	key, id := cursorArgs(q.After)
+	w.and("(a.sort_key, a.account_id) > (?, ?)", key, id)
+	out, err := list(ctx, db, scanAccount, `SELECT `+accountColumns+` FROM `+accountTables+` WHERE `+w.String()+` ORDER BY a.sort_key, a.account_id LIMIT ?`,
+		append(w.args, q.Limit)...)
+	return out, db.failed("list accounts", err)
+}
+
+// Holders lists the Safes that bind the account, with the roles of user.
+func (db *DB) Holders(ctx context.Context, org pam.OrgID, id pam.AccountID, user pam.UserID, now time.Time) ([]account.Holder, error) {
+	out, err := list(ctx, db, func(r row) (account.Holder, error) {
+		var h account.Holder
+		return h, r.Scan(&h.Safe, &h.Role)
+	}, `SELECT DISTINCT b.safe_id, COALESCE(m.role, '') FROM safe_bindings b
+		LEFT JOIN safe_members m ON m.org_id = b.org_id AND m.safe_id = b.safe_id AND m.user_id = ? AND `+unexpired+`
+		WHERE b.org_id = ? AND b.account_id = ? ORDER BY b.safe_id`, user, micros(now), org, id)
+	return out, db.failed("list holders", err)
+}
+
+// UpdateAccount replaces the settings of the account that still has version.
+func (db *DB) UpdateAccount(ctx context.Context, org pam.OrgID, a account.Account, version int64, h *pam.Hold, e audit.Entry) (account.Account, error) {
+	var out account.Account
+	err := db.write(ctx, "update account", func(ctx context.Context, tx *Tx) error {
+		old, err := accountByID(ctx, tx, org, a.ID)
+		if err != nil {
+			return err
+		}
+		if err := slugChange(ctx, tx, org, old.Slug, a.Slug, accountSlugs); err != nil {
+			return err
+		}
+		if err := resourceExists(ctx, tx, org, a.ResourceID, "resource_id"); err != nil {
+			return err
+		}
+		err = tx.mustTouch(ctx, pam.Precondition, `UPDATE accounts SET name = ?, sort_key = ?, slug = ?, username = ?, resource_id = ?, version = version + 1, updated_at = ?
+			WHERE org_id = ? AND account_id = ? AND version = ?`,
+			a.Name, naming.Key(a.Name), a.Slug, a.Username, orNull(a.ResourceID), micros(a.UpdatedAt), org, a.ID, version)
+		if err != nil {
+			return err
+		}
+		// Whoever binds the account waits for the row that was just written.
+		if a.ResourceID != "" {
+			elsewhere, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM safe_bindings WHERE org_id = ? AND account_id = ? AND resource_id <> ?`, org, a.ID, a.ResourceID)
+			if err != nil {
+				return err
+			}
+			if elsewhere > 0 {
+				return invalid("resource_id", "is not the resource to which a Safe binds the account")
+			}
+		}
+		if h != nil {
+			safes, err := list(ctx, tx, scalar[pam.SafeID], `SELECT DISTINCT safe_id FROM safe_bindings WHERE org_id = ? AND account_id = ? ORDER BY safe_id`, org, a.ID)
+			if err != nil {
+				return err
+			}
+			if err := hold(ctx, tx, org, *h, "", a.ID, safes); err != nil {
+				return err
+			}
+		}
+		tx.changed(org, pam.SubjectAccount, string(a.ID))
+		out, err = accountByID(ctx, tx, org, a.ID)
+		return err
+	}, e)
+	return out, err
+}
+
+// DeleteAccount removes an account that no Safe binds; a version of 0 is any.
+func (db *DB) DeleteAccount(ctx context.Context, org pam.OrgID, id pam.AccountID, version int64, e audit.Entry) error {
+	return db.write(ctx, "delete account", func(ctx context.Context, tx *Tx) error {
+		tx.changed(org, pam.SubjectAccount, string(id))
+		used, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM safe_bindings WHERE org_id = ? AND account_id = ?`, org, id)
+		if err != nil {
+			return err
+		}
+		if used > 0 {
+			return &pam.Error{Kind: pam.Conflict, Public: "A Safe still binds this account."}
+		}
+		return tx.compareAndSet(ctx, pam.Precondition, `DELETE FROM accounts WHERE org_id = ? AND account_id = ? AND (version = ? OR ? = 0)`,
+			[]any{org, id, version, version}, `SELECT 1 FROM accounts WHERE org_id = ? AND account_id = ?`, org, id)
+	}, e)
+}
+
+// AddCredential stores the version after the newest and promotes it.
+func (db *DB) AddCredential(ctx context.Context, org pam.OrgID, id pam.AccountID, v account.SealedVersion, e audit.Entry) error {
+	return db.write(ctx, "add credential", func(ctx context.Context, tx *Tx) error {
+		n := v.Version.Version
+		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET promoted = ?, version = version + 1, updated_at = ? WHERE org_id = ? AND account_id = ?`,
+			n, micros(v.CreatedAt), org, id); err != nil {
+			return err
+		}
+		newest, err := one(ctx, tx, scalar[int64], `SELECT COALESCE(MAX(version), 0) FROM credential_versions WHERE org_id = ? AND account_id = ?`, org, id)
+		if err != nil {
+			return err
+		}
+		if n != newest+1 {
+			return &pam.Error{Kind: pam.Conflict, Public: "Another credential was stored at the same time."}
+		}
+		tx.changed(org, pam.SubjectAccount, string(id))
+		return insertCredential(ctx, tx, org, id, v)
+	}, e)
+}
+
+// CredentialVersions lists the history of an account's credential.
+func (db *DB) CredentialVersions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]account.Version, error) {
+	out, err := list(ctx, db, func(r row) (account.Version, error) {
+		var v account.Version
+		return v, r.Scan(&v.Version, &v.Kind, &v.PublicKey, &v.CreatedBy, intoTime(&v.CreatedAt), &v.Promoted)
+	}, `SELECT v.version, v.kind, v.public_key, v.created_by, v.created_at, v.version = a.promoted
+		FROM credential_versions v JOIN accounts a ON a.org_id = v.org_id AND a.account_id = v.account_id
+		WHERE v.org_id = ? AND v.account_id = ? ORDER BY v.version DESC`, org, id)
+	return out, db.failed("list credential versions", err)
+}
+
+// SealedCredential returns the promoted version as it is kept. It is for the
+// broker alone.
+func (db *DB) SealedCredential(ctx context.Context, org pam.OrgID, id pam.AccountID) (account.SealedCredential, error) {
+	out, err := one(ctx, db, func(r row) (account.SealedCredential, error) {
+		c := account.SealedCredential{Account: id}
+		return c, r.Scan(&c.Username, &c.Kind, &c.Version, &c.PublicKey, &c.Sealed)
+	}, `SELECT a.username, v.kind, v.version, v.public_key, v.sealed
+		FROM accounts a JOIN credential_versions v ON v.org_id = a.org_id AND v.account_id = a.account_id AND v.version = a.promoted
+		WHERE a.org_id = ? AND a.account_id = ?`, org, id)
+	return out, db.failed("read credential", err)
+}
