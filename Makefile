@@ -1,0 +1,94 @@
+# Everything that a person does with this tree. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# The version is given here; asking git a second time fails for whoever builds
+# a tree that another user owns.
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)"
+
+# Tools are pinned, and kept out of go.mod so that what they need never meets
+# what the product links.
+STATICCHECK_VERSION := v0.8.2
+GOFUMPT_VERSION     := v0.12.0
+STATICCHECK := .tools/staticcheck-$(STATICCHECK_VERSION)
+GOFUMPT     := .tools/gofumpt-$(GOFUMPT_VERSION)
+
+FUZZTIME ?= 30s
+BENCH    ?= .
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+
+.PHONY: build
+build: ## bin/vaultpam and, once it exists, bin/vaultpam-connector
+	$(BUILD) -o bin/vaultpam ./cmd/vaultpam
+	@if [ -d cmd/vaultpam-connector ]; then set -x; $(BUILD) -o bin/vaultpam-connector ./cmd/vaultpam-connector; fi
+
+.PHONY: run
+run: build ## build, then start the dev server on loopback
+	@exec bin/vaultpam server --dev
+
+.PHONY: test-deps
+test-deps: ## install the real peers that tests talk to (Debian packages)
+	@tools/test-deps.sh
+
+.PHONY: test
+test: test-deps ## every test; a skipped test is a failure
+	$(GO) run ./tools/gotest -timeout 20m ./...
+
+.PHONY: check
+check: vet staticcheck format floors ## what can be said without running the product
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: staticcheck
+staticcheck: $(STATICCHECK)
+	$(STATICCHECK) ./...
+
+.PHONY: format
+format: $(GOFUMPT)
+	@found="$$($(GOFUMPT) -d .)"; if [ -n "$$found" ]; then printf '%s\n' "$$found"; echo 'make check: run `make fmt`' >&2; exit 1; fi
+
+.PHONY: floors
+floors: # dependencies against docs/dependencies.md
+	$(GO) run ./tools/floors go.mod docs/dependencies.md
+
+.PHONY: fmt
+fmt: $(GOFUMPT) ## format every Go file
+	$(GOFUMPT) -w .
+
+.PHONY: bench
+bench: ## benchmarks, one package at a time; BENCH=regexp chooses
+	$(GO) test ./... -p 1 -run '^$$' -bench '$(BENCH)' -benchmem -timeout 2h
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME=30s
+	@tools/fuzz.sh each $(FUZZTIME)
+
+.PHONY: fuzz-short
+fuzz-short: ## every fuzz target, five minutes in total
+	@tools/fuzz.sh total 300s
+
+.PHONY: soak
+soak: test-deps ## the long form of the crash and soak tests
+	VAULTPAM_SOAK=1 $(GO) test ./test/... -run 'Soak|Crash' -timeout 2h -v
+
+.PHONY: clean
+clean: ## remove what make built; data directories stay
+	rm -rf bin .tools
+
+$(STATICCHECK):
+	GOBIN="$(CURDIR)/.tools" $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@mv .tools/staticcheck $@
+
+$(GOFUMPT):
+	GOBIN="$(CURDIR)/.tools" $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+	@mv .tools/gofumpt $@

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs the programs that tests talk to, from Debian's archive. Says what it
+# installs, and fails when something cannot be had: no test is skipped for it.
+set -euo pipefail
+
+missing=()
+
+# need PACKAGE COMMAND...: the package is missing when the command fails.
+need() {
+	local package=$1
+	shift
+	"$@" >/dev/null 2>&1 || missing+=("$package")
+}
+
+# has finds programs where ordinary users do not look, too.
+has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1"; }
+has_postgres() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
+
+check() {
+	missing=()
+	need openssh-server has sshd
+	need openssh-client has ssh
+	need postgresql has_postgres
+	need sshpass has sshpass
+	need python3 test -x /usr/bin/python3
+	need python3-requests /usr/bin/python3 -c 'import requests'
+	need curl has curl
+	need tmux has tmux
+}
+
+check
+if [ ${#missing[@]} -eq 0 ]; then
+	exit 0
+fi
+echo "test-deps: missing: ${missing[*]}" >&2
+if ! command -v apt-get >/dev/null; then
+	echo "test-deps: this machine has no apt-get; install the counterparts of these Debian packages by hand" >&2
+	exit 1
+fi
+root=()
+if [ "$(id -u)" -ne 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "test-deps: run as root, or install sudo: apt-get install ${missing[*]}" >&2
+		exit 1
+	fi
+	root=(sudo)
+fi
+echo "test-deps: apt-get install ${missing[*]} (Debian may start the services of what it installs)" >&2
+apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" </dev/null >&2; }
+apt update
+apt install -y --no-install-recommends "${missing[@]}"
+
+check
+if [ ${#missing[@]} -ne 0 ]; then
+	echo "test-deps: still missing after the installation: ${missing[*]}" >&2
+	exit 1
+fi
