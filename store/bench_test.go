@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/store"
 	"vaultpam/store/storetest"
@@ -55,9 +56,7 @@ func BenchmarkWrite(b *testing.B) {
 				parallel(b, n, func() {
 					id := fmt.Sprint("row ", next.Add(1))
 					if err := db.Write(context.Background(), func(ctx context.Context, tx *store.Tx) error {
-						if os.Getenv("BENCH_NOTIFY") != "" {
-							tx.Changed(org, "safe", id)
-						}
+						tx.Changed(org, pam.SubjectSafe, id)
 						return insert(id)(ctx, tx)
 					}, storetest.Entry(org, audit.SafeCreated)); err != nil {
 						b.Error(err)

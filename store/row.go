@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -138,12 +137,4 @@ func (tx *Tx) compareAndSet(ctx context.Context, kind pam.Kind, update string, a
 		return &pam.Error{Kind: kind}
 	}
 	return err // sql.ErrNoRows becomes NotFound in failed
-}
-
-// kindOnMissing replaces sql.ErrNoRows by an error of kind.
-func kindOnMissing(err error, kind pam.Kind) error {
-	if err == sql.ErrNoRows {
-		return &pam.Error{Kind: kind}
-	}
-	return err
 }
