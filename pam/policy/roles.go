@@ -189,7 +189,7 @@ var Table = []Row{
 	{Action: RecordingReplay, Does: "replay a recording", Scope: "recordings:read", Org: []pam.Role{pam.Auditor}, Safe: manager, SeeAll: admins, Own: everybody},
 	{Action: RecordingShare, Does: "share a recording", Scope: "recordings:write", Safe: manager, SeeAll: admins},
 
-	{Action: RequestCreate, Does: "request access to a Safe", Scope: "requests:write", Safe: anySafeRole, Note: "anybody but an auditor for a requestable Safe"},
+	{Action: RequestCreate, Does: "request access to a Safe", Scope: "requests:write", Safe: users, Note: "for a requestable Safe anybody but an auditor"},
 	{Action: RequestSee, Does: "see a request", Scope: "requests:read", Org: overseers, Safe: append(approver, manager...), Own: everybody},
 	{Action: RequestDecide, Does: "approve or reject a request", Scope: "requests:approve", Safe: approver, Note: "never one's own"},
 	{Action: GrantRevoke, Does: "revoke a grant", Scope: "requests:write", Org: admins, Safe: append(approver, manager...), Own: everybody},

@@ -97,13 +97,20 @@ func Host(host string) (normal, problem string) {
 			}
 		}
 	}
-	// The last label of a name has a letter (RFC 1123); "1.2.3" or "0x7f" as
-	// an address is read differently by different resolvers.
-	last := labels[len(labels)-1]
-	if last[0] >= '0' && last[0] <= '9' && (len(labels) > 1 || strings.Trim(last, "0123456789abcdefx") == "") {
+	// A name whose last label is a number ("127.1", "0x7f") is read as an
+	// address by some resolvers and not by others.
+	if isNumber(labels[len(labels)-1]) {
 		return "", "is not a host name or an address"
 	}
 	return strings.Join(labels, "."), ""
+}
+
+// isNumber says whether inet_aton reads label as a number.
+func isNumber(label string) bool {
+	if hex, ok := strings.CutPrefix(label, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return strings.Trim(label, "0123456789") == ""
 }
 
 // HostKey returns an OpenSSH public key line ("type base64 comment", as in a
