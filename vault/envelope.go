@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
 	"errors"
@@ -21,20 +20,21 @@ import (
 // can be moved to another value.
 const (
 	envelopeVersion = 1
-	keySize         = 32
-	nonceSize       = 12
-	tagSize         = 16
-	wrappedSize     = nonceSize + keySize + tagSize
 	headerSize      = 1 + 4
 	overhead        = headerSize + wrappedSize + nonceSize + tagSize
 	maxPlaintext    = 1 << 20 // what the product seals is far below
 )
 
+// Why a sealed value does not open. None of them says anything of the value.
 var (
-	errFormat  = errors.New("vault: not a sealed value of a known version")
-	errOpen    = errors.New("vault: the value does not open: it was altered, or moved from where it was sealed")
-	errTooLong = errors.New("vault: the value is too long to be sealed")
+	ErrFormat  = errors.New("vault: the sealed value is of an unknown version")
+	ErrLength  = errors.New("vault: the sealed value is cut short or too long")
+	ErrNoKey   = errors.New("vault: the organization key that the sealed value names does not exist")
+	ErrMoved   = errors.New("vault: the sealed value was moved from where it was sealed, or its head was altered")
+	ErrAltered = errors.New("vault: the sealed value was altered or cut short")
 )
+
+var errBinding = errors.New("vault: a binding needs a purpose, an object and a version")
 
 // associated is the associated data of both halves: every part with its
 // length, so that no two bindings give the same bytes.
@@ -50,79 +50,64 @@ func associated(b pam.Binding, keyVersion uint32) []byte {
 	return binary.BigEndian.AppendUint64(out, uint64(b.Version))
 }
 
-func newGCM(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
-}
-
-// encrypt appends nonce, ciphertext and tag to dst.
-func encrypt(dst []byte, gcm cipher.AEAD, random io.Reader, plaintext, ad []byte) ([]byte, error) {
-	start := len(dst)
-	dst = append(dst, make([]byte, nonceSize)...)
-	nonce := dst[start : start+nonceSize]
-	if _, err := io.ReadFull(random, nonce); err != nil {
-		return nil, err
-	}
-	return gcm.Seal(dst, nonce, plaintext, ad), nil
-}
-
-func decrypt(gcm cipher.AEAD, sealed, ad []byte) ([]byte, error) {
-	if len(sealed) < nonceSize+tagSize {
-		return nil, errFormat
-	}
-	out, err := gcm.Open(nil, sealed[:nonceSize], sealed[nonceSize:], ad)
-	if err != nil {
-		return nil, errOpen
-	}
-	return out, nil
-}
-
 // sealEnvelope encrypts plaintext under a fresh data key.
 func sealEnvelope(orgKey cipher.AEAD, keyVersion uint32, random io.Reader, b pam.Binding, plaintext []byte) ([]byte, error) {
-	if len(plaintext) > maxPlaintext {
-		return nil, errTooLong
+	if b.Purpose == "" || b.Object == "" || b.Version < 1 {
+		return nil, errBinding
 	}
-	ad := associated(b, keyVersion)
-	var dataKey [keySize]byte
-	defer clear(dataKey[:])
-	if _, err := io.ReadFull(random, dataKey[:]); err != nil {
+	if len(plaintext) > maxPlaintext {
+		return nil, pam.Errorf(pam.TooLarge, "", "The value is too long to be sealed.")
+	}
+	fresh := make([]byte, keySize+2*nonceSize)
+	defer clear(fresh)
+	if _, err := io.ReadFull(random, fresh); err != nil {
 		return nil, err
 	}
+	key, nonces := fresh[:keySize], fresh[keySize:]
+	gcm, err := newGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	defer wipe(gcm)
+	ad := associated(b, keyVersion)
 	out := make([]byte, 0, overhead+len(plaintext))
 	out = binary.BigEndian.AppendUint32(append(out, envelopeVersion), keyVersion)
-	out, err := encrypt(out, orgKey, random, dataKey[:], ad)
-	if err != nil {
-		return nil, err
-	}
-	gcm, err := newGCM(dataKey[:])
-	if err != nil {
-		return nil, err
-	}
-	return encrypt(out, gcm, random, plaintext, ad)
+	out = appendSealed(out, orgKey, nonces[:nonceSize], key, ad)
+	return appendSealed(out, gcm, nonces[nonceSize:], plaintext, ad), nil
 }
 
-// parseEnvelope checks the frame and returns the key version it names.
+// parseEnvelope checks the frame and returns the key version that it names.
 func parseEnvelope(sealed []byte) (keyVersion uint32, err error) {
-	if len(sealed) < overhead || len(sealed) > overhead+maxPlaintext || sealed[0] != envelopeVersion {
-		return 0, errFormat
+	if len(sealed) > 0 && sealed[0] != envelopeVersion {
+		return 0, ErrFormat
 	}
-	return binary.BigEndian.Uint32(sealed[1:headerSize]), nil
+	if len(sealed) < overhead || len(sealed) > overhead+maxPlaintext {
+		return 0, ErrLength
+	}
+	if keyVersion = binary.BigEndian.Uint32(sealed[1:headerSize]); keyVersion == 0 {
+		return 0, ErrNoKey
+	}
+	return keyVersion, nil
 }
 
-// openEnvelope decrypts what sealEnvelope made for the same binding.
+// openEnvelope decrypts what sealEnvelope made for the same binding and
+// parseEnvelope has accepted.
 func openEnvelope(orgKey cipher.AEAD, keyVersion uint32, b pam.Binding, sealed []byte) ([]byte, error) {
 	ad := associated(b, keyVersion)
-	dataKey, err := decrypt(orgKey, sealed[headerSize:headerSize+wrappedSize], ad)
+	head, body := sealed[headerSize:headerSize+wrappedSize], sealed[headerSize+wrappedSize:]
+	key, ok := openSealed(orgKey, head, ad)
+	if !ok {
+		return nil, ErrMoved
+	}
+	defer clear(key)
+	gcm, err := newGCM(key)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(dataKey)
-	gcm, err := newGCM(dataKey)
-	if err != nil {
-		return nil, err
+	defer wipe(gcm)
+	plaintext, ok := openSealed(gcm, body, ad)
+	if !ok {
+		return nil, ErrAltered
 	}
-	return decrypt(gcm, sealed[headerSize+wrappedSize:], ad)
+	return plaintext, nil
 }

@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/cipher"
 	"crypto/ed25519"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -22,17 +21,25 @@ import (
 	"vaultpam/pam"
 )
 
-// RootSeal protects the root key while the server is down.
+// RootSeal protects the root key while the vault is sealed. It should not keep
+// in memory what undoes the wrapping, so that a sealed vault stays shut to
+// whoever reads the process.
 type RootSeal interface {
 	Kind() string // "keyfile", …
+	// Wrap encrypts plaintext and binds ad to it. It keeps neither.
 	Wrap(ctx context.Context, plaintext, ad []byte) ([]byte, error)
+	// Unwrap decrypts what Wrap returned for the same ad. The error wraps
+	// ErrWrongKey where this seal is intact, but not the one that wrapped.
 	Unwrap(ctx context.Context, wrapped, ad []byte) (secret.Value, error)
 }
+
+// ErrWrongKey is wrapped by what RootSeal.Unwrap returns for another key's work.
+var ErrWrongKey = errors.New("this is not the key that the vault was sealed with")
 
 // Meta is the root key as it is kept.
 type Meta struct {
 	SealKind  string
-	Root      []byte // wrapped by the RootSeal
+	Root      []byte // the list of root keys, wrapped by the RootSeal
 	CreatedAt time.Time
 }
 
@@ -40,7 +47,7 @@ type Meta struct {
 type OrgKey struct {
 	Org       pam.OrgID
 	Version   uint32 // from 1; the highest one seals
-	Wrapped   []byte
+	Wrapped   []byte // names the root key that wraps it
 	CreatedAt time.Time
 }
 
@@ -79,195 +86,193 @@ type Vault struct {
 	clock clock.Clock
 	rand  io.Reader
 
-	mu          sync.RWMutex // guards all below
-	root        cipher.AEAD  // nil while sealed
-	initialized bool
+	// mu guards all below. Whoever uses a key holds it for reading until the
+	// key is no longer in use, and nobody holds it while waiting for the
+	// store: so Lock may clear the keys, and never waits long.
+	mu          sync.RWMutex
+	roots       *ring // nil while sealed
 	rings       map[pam.OrgID]*ring
 	signing     map[pam.OrgID]ed25519.PrivateKey
-	public      map[pam.OrgID][]byte
+	public      map[pam.OrgID]ed25519.PublicKey // proved by their private halves
+	initialized bool
 }
 
-// ring is the keys of one organization.
-type ring struct {
-	keys   map[uint32]cipher.AEAD
-	newest uint32
-}
-
-// New makes a sealed vault. random is crypto/rand.Reader outside of tests.
+// New makes a sealed vault. random must be safe for concurrent use; it is
+// crypto/rand.Reader outside of tests.
 func New(store KeyStore, seal RootSeal, c clock.Clock, random io.Reader) *Vault {
-	v := &Vault{store: store, seal: seal, clock: c, rand: random, public: map[pam.OrgID][]byte{}}
-	v.Lock()
-	return v
+	return &Vault{
+		store: store, seal: seal, clock: c, rand: random,
+		rings: map[pam.OrgID]*ring{}, signing: map[pam.OrgID]ed25519.PrivateKey{}, public: map[pam.OrgID]ed25519.PublicKey{},
+	}
 }
 
-const rootPurpose = "vaultpam root key"
-
-// Init makes the root key. It returns an Error of kind Conflict when there is
-// one already.
+// Init makes the root key; the vault stays as sealed as it was. It returns an
+// Error of kind Conflict, and changes nothing, when there is one already.
 func (v *Vault) Init(ctx context.Context) error {
-	var root [keySize]byte
-	defer clear(root[:])
-	if _, err := io.ReadFull(v.rand, root[:]); err != nil {
-		return pam.Wrap("init vault", err)
+	const op = "init vault"
+	root := make([]byte, keySize)
+	defer clear(root)
+	if _, err := io.ReadFull(v.rand, root); err != nil {
+		return pam.Wrap(op, err)
 	}
-	wrapped, err := v.seal.Wrap(ctx, root[:], []byte(rootPurpose))
+	list := appendRoot(make([]byte, 0, 1+rootSize), 1, root)
+	defer clear(list)
+	wrapped, err := v.seal.Wrap(ctx, list, rootAD)
 	if err != nil {
-		return pam.Wrap("init vault", err)
+		return pam.Wrap(op, err)
 	}
-	return pam.Wrap("init vault", v.store.InitVault(ctx, Meta{SealKind: v.seal.Kind(), Root: wrapped, CreatedAt: v.clock.Now()}))
+	err = v.store.InitVault(ctx, Meta{SealKind: v.seal.Kind(), Root: wrapped, CreatedAt: v.clock.Now()})
+	if err == nil || pam.Is(err, pam.Conflict) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.initialized = true
+	}
+	return pam.Wrap(op, err)
 }
 
-// Unseal opens the root key with the RootSeal.
+// Unseal opens the root key with the RootSeal. It returns an Error of kind
+// NotFound before Init, and of kind Unavailable when the seal does not open
+// the root key; that one wraps ErrWrongKey when it is the wrong seal. Unsealing
+// an open vault is no error.
 func (v *Vault) Unseal(ctx context.Context) error {
+	const op = "unseal vault"
 	meta, err := v.store.VaultMeta(ctx)
 	if err != nil {
-		return pam.Wrap("unseal vault", err)
+		return pam.Wrap(op, err)
 	}
+	v.mu.Lock()
+	v.initialized = true
+	v.mu.Unlock()
 	if meta.SealKind != v.seal.Kind() {
-		return pam.Errorf(pam.Unavailable, "unseal vault", "The vault is sealed by %s, but %s was configured.", meta.SealKind, v.seal.Kind())
+		return pam.Errorf(pam.Unavailable, op, "The vault is sealed by %s, but %s was configured.", meta.SealKind, v.seal.Kind())
 	}
-	root, err := v.seal.Unwrap(ctx, meta.Root, []byte(rootPurpose))
-	if err != nil {
-		return &pam.Error{Kind: pam.Unavailable, Op: "unseal vault", Public: "This key does not open the vault.", Err: err}
+	list, err := v.seal.Unwrap(ctx, meta.Root, rootAD)
+	if errors.Is(err, ErrWrongKey) {
+		return &pam.Error{Kind: pam.Unavailable, Op: op, Public: "This is not the key that the vault was sealed with.", Err: err}
 	}
-	defer root.Wipe()
-	gcm, err := newGCM(root.Expose())
 	if err != nil {
-		return pam.Wrap("unseal vault", err)
+		return &pam.Error{Kind: pam.Unavailable, Op: op, Public: "The root key of the vault cannot be opened.", Err: err}
+	}
+	defer list.Wipe()
+	roots, err := parseRoots(list.Expose())
+	if err != nil {
+		return pam.Wrap(op, err)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.root, v.initialized = gcm, true
+	v.roots.wipe()
+	v.roots = roots
 	return nil
 }
 
-// Lock seals the vault: all keys are dropped. What is under way with a key
-// that it already holds ends by itself.
+// Lock seals the vault. It waits for those who use a key at this moment, then
+// overwrites all keys; whoever comes later gets an Error of kind Sealed.
+// Values that were opened before belong to their holders.
 func (v *Vault) Lock() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.root = nil
-	v.rings = map[pam.OrgID]*ring{}
-	for _, k := range v.signing {
-		clear(k)
+	v.roots.wipe()
+	v.roots = nil
+	for _, r := range v.rings {
+		r.wipe()
 	}
-	v.signing = map[pam.OrgID]ed25519.PrivateKey{}
+	clear(v.rings)
+	for _, key := range v.signing {
+		clear(key)
+	}
+	clear(v.signing)
 }
 
-// Status says whether the vault is sealed.
+// Status says whether the vault is sealed. Initialized is known from the
+// first Init or Unseal on.
 func (v *Vault) Status() Status {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return Status{Sealed: v.root == nil, Initialized: v.initialized, SealKind: v.seal.Kind()}
+	return Status{Sealed: v.roots == nil, Initialized: v.initialized, SealKind: v.seal.Kind()}
 }
 
 var errSealed = &pam.Error{Kind: pam.Sealed, Op: "use vault", Public: "Vault is sealed — credential access unavailable"}
 
 // Seal encrypts plaintext so that only Open with an equal Binding decrypts it.
-func (v *Vault) Seal(ctx context.Context, b pam.Binding, plaintext []byte) ([]byte, error) {
-	r, err := v.ring(ctx, b.Org)
-	if err != nil {
-		return nil, pam.Wrap("seal value", err)
-	}
-	sealed, err := sealEnvelope(r.keys[r.newest], r.newest, v.rand, b, plaintext)
+// plaintext is at most 1 MiB, else the Error is of kind TooLarge.
+func (v *Vault) Seal(ctx context.Context, b pam.Binding, plaintext []byte) (sealed []byte, err error) {
+	err = v.use(ctx, b.Org, 0, func(version uint32, key cipher.AEAD) error {
+		sealed, err = sealEnvelope(key, version, v.rand, b, plaintext)
+		return err
+	})
 	return sealed, pam.Wrap("seal value", err)
 }
 
-// Open decrypts what Seal returned for b.
+// Open decrypts what Seal returned for b. Why it does not is one of ErrFormat,
+// ErrLength, ErrNoKey, ErrMoved and ErrAltered.
 func (v *Vault) Open(ctx context.Context, b pam.Binding, sealed []byte) (secret.Value, error) {
+	const op = "open value"
 	version, err := parseEnvelope(sealed)
 	if err != nil {
-		return secret.Value{}, pam.Wrap("open value", err)
-	}
-	r, err := v.ring(ctx, b.Org)
-	if err != nil {
-		return secret.Value{}, pam.Wrap("open value", err)
-	}
-	key, ok := r.keys[version]
-	if !ok {
-		// Another node may have made a newer key since this ring was read.
-		if r, err = v.readRing(ctx, b.Org); err != nil {
-			return secret.Value{}, pam.Wrap("open value", err)
+		if v.Status().Sealed { // a sealed vault answers all alike
+			err = errSealed
 		}
-		if key, ok = r.keys[version]; !ok {
-			return secret.Value{}, pam.Wrap("open value", fmt.Errorf("vault: there is no organization key %d", version))
-		}
+		return secret.Value{}, pam.Wrap(op, err)
 	}
-	plaintext, err := openEnvelope(key, version, b, sealed)
+	var plaintext []byte
+	err = v.use(ctx, b.Org, version, func(version uint32, key cipher.AEAD) (err error) {
+		plaintext, err = openEnvelope(key, version, b, sealed)
+		return err
+	})
 	if err != nil {
-		return secret.Value{}, pam.Wrap("open value", err)
+		return secret.Value{}, pam.Wrap(op, err)
 	}
 	return secret.New(plaintext), nil
 }
 
-// ring returns the keys of an organization, makes the first one if there is
-// none, and keeps them until the vault is sealed.
-func (v *Vault) ring(ctx context.Context, org pam.OrgID) (*ring, error) {
-	v.mu.RLock()
-	sealed, r := v.root == nil, v.rings[org]
-	v.mu.RUnlock()
-	if sealed {
-		return nil, errSealed
+// use calls f with a version of org's key, the newest one for 0, which stays
+// valid until f returns.
+func (v *Vault) use(ctx context.Context, org pam.OrgID, version uint32, f func(uint32, cipher.AEAD) error) error {
+	for {
+		if found, err := v.useLoaded(org, version, f); found || err != nil {
+			return err
+		}
+		if err := v.load(ctx, org, version); err != nil {
+			return err
+		}
 	}
-	if r != nil {
-		return r, nil
-	}
-	return v.readRing(ctx, org)
 }
 
-func (v *Vault) readRing(ctx context.Context, org pam.OrgID) (*ring, error) {
+func (v *Vault) useLoaded(org pam.OrgID, version uint32, f func(uint32, cipher.AEAD) error) (found bool, err error) {
 	v.mu.RLock()
-	root := v.root
-	v.mu.RUnlock()
-	if root == nil {
-		return nil, errSealed
+	defer v.mu.RUnlock()
+	if v.roots == nil {
+		return false, errSealed
 	}
+	version, key := v.rings[org].get(version)
+	if key == nil {
+		return false, nil
+	}
+	return true, f(version, key)
+}
+
+// load reads org's keys, and makes the first one if any will do and there is
+// none. It returns ErrNoKey when version is not among them.
+func (v *Vault) load(ctx context.Context, org pam.OrgID, version uint32) error {
 	rows, err := v.store.OrgKeys(ctx, org)
 	if err != nil {
-		return nil, err
-	}
-	if len(rows) == 0 {
-		if err := v.makeKey(ctx, root, org); err != nil {
-			return nil, err
-		}
-		// Read it back: of two nodes that make a first key, one has won.
-		if rows, err = v.store.OrgKeys(ctx, org); err != nil {
-			return nil, err
-		}
-	}
-	r := &ring{keys: make(map[uint32]cipher.AEAD, len(rows))}
-	for _, row := range rows {
-		key, err := decrypt(root, row.Wrapped, keyAD(org, row.Version))
-		if err != nil {
-			return nil, fmt.Errorf("organization key %d: %w", row.Version, err)
-		}
-		gcm, err := newGCM(key)
-		clear(key)
-		if err != nil {
-			return nil, err
-		}
-		r.keys[row.Version] = gcm
-		r.newest = max(r.newest, row.Version)
-	}
-	if r.newest == 0 {
-		return nil, errors.New("vault: an organization key was not kept")
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.root == nil {
-		return nil, errSealed // sealed meanwhile: nothing may be kept
-	}
-	v.rings[org] = r
-	return r, nil
-}
-
-func (v *Vault) makeKey(ctx context.Context, root cipher.AEAD, org pam.OrgID) error {
-	var key [keySize]byte
-	defer clear(key[:])
-	if _, err := io.ReadFull(v.rand, key[:]); err != nil {
 		return err
 	}
-	wrapped, err := encrypt(nil, root, v.rand, key[:], keyAD(org, 1))
+	if len(rows) == 0 && version == 0 {
+		if err := v.addFirstKey(ctx, org); err != nil {
+			return err
+		}
+		// Read back what is durable: of two nodes that make a first key, one
+		// has won.
+		if rows, err = v.store.OrgKeys(ctx, org); err != nil {
+			return err
+		}
+	}
+	return v.keep(org, rows, version)
+}
+
+func (v *Vault) addFirstKey(ctx context.Context, org pam.OrgID) error {
+	wrapped, err := v.wrapNewKey(org, 1)
 	if err != nil {
 		return err
 	}
@@ -278,8 +283,46 @@ func (v *Vault) makeKey(ctx context.Context, root cipher.AEAD, org pam.OrgID) er
 	return err
 }
 
-// keyAD binds a wrapped key to its organization and version: a row copied to
-// another organization, or an old one under a new number, does not open.
-func keyAD(org pam.OrgID, version uint32) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte("vaultpam organization key"), version), org...)
+func (v *Vault) wrapNewKey(org pam.OrgID, version uint32) ([]byte, error) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if v.roots == nil {
+		return nil, errSealed
+	}
+	return newOrgKey(v.roots, v.rand, org, version)
+}
+
+// keep opens the rows and adds them to org's ring. What is in the ring stays,
+// so that a row that vanishes or changes while the vault is open cannot turn
+// it back to an older key. One bad row spoils the rest: without it an older
+// key might seal.
+func (v *Vault) keep(org pam.OrgID, rows []OrgKey, version uint32) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.roots == nil {
+		return errSealed // since the rows were read
+	}
+	old, fresh := v.rings[org], &ring{}
+	for _, row := range rows {
+		if _, known := old.get(row.Version); known != nil && row.Version != 0 {
+			continue
+		}
+		key, err := openOrgKey(v.roots, org, row.Version, row.Wrapped)
+		if err != nil {
+			fresh.wipe()
+			return fmt.Errorf("organization key %d: %w", row.Version, err)
+		}
+		fresh.add(row.Version, key)
+	}
+	if old == nil {
+		old = &ring{}
+		v.rings[org] = old
+	}
+	for n, key := range fresh.keys {
+		old.add(n, key)
+	}
+	if _, key := old.get(version); key == nil {
+		return ErrNoKey
+	}
+	return nil
 }

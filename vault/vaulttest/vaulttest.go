@@ -20,11 +20,18 @@ import (
 // New returns an unsealed vault of its own.
 func New(t testing.TB) *vault.Vault {
 	t.Helper()
+	return Open(t, &Keys{})
+}
+
+// Open returns an unsealed vault whose keys are kept in store, which has none
+// yet.
+func Open(t testing.TB, store vault.KeyStore) *vault.Vault {
+	t.Helper()
 	seal, err := sealfile.Create(filepath.Join(t.TempDir(), "root.key"), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := vault.New(&Keys{}, seal, clock.Real{}, rand.Reader)
+	v := vault.New(store, seal, clock.Real{}, rand.Reader)
 	if err := v.Init(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +41,16 @@ func New(t testing.TB) *vault.Vault {
 	return v
 }
 
-// Keys is a vault.KeyStore in memory.
+// Keys is a vault.KeyStore in memory. Its fields are for tests that play the
+// attacker who writes to the database.
 type Keys struct {
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards all below against the methods
 	Meta    *vault.Meta
 	Orgs    map[pam.OrgID]map[uint32]vault.OrgKey
 	Signing map[pam.OrgID]vault.SigningKey
 }
+
+var _ vault.KeyStore = (*Keys)(nil)
 
 // VaultMeta implements vault.KeyStore.
 func (k *Keys) VaultMeta(context.Context) (vault.Meta, error) {
