@@ -24,7 +24,7 @@ import (
 // world is a store with the services over it, two organizations and people in
 // them, for the promises about Safes, resources and accounts.
 type world struct {
-	t         *testing.T
+	t         testing.TB
 	db        *store.DB
 	clock     *clock.Manual
 	ids       *ids.Source
@@ -55,22 +55,28 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	storetest.Run(t, func(t *testing.T, open func() *store.DB) { test(t, newWorld(t, open())) })
 }
 
-func newWorld(t *testing.T, db *store.DB) *world {
+func newWorld(t testing.TB, db *store.DB) *world {
 	t.Helper()
 	c := clock.NewManual(time.Now())
 	src := ids.NewSource(c, rand.Reader)
 	scribe := audit.NewScribe(c, src)
-	w := &world{t: t, db: db, clock: c, ids: src, scribe: scribe}
-	w.safes = safe.New(db, scribe, c, src)
-	w.resources = resource.New(db, scribe, c, src)
-	w.accounts = account.New(db, plainSealer{}, scribe, c, src)
-	w.changes = confirmation.New(db, scribe, c, src)
-	w.checkouts = checkout.New(db, w.safes, scribe, c)
+	w := &world{t: t, clock: c, ids: src, scribe: scribe}
+	w.use(db)
 	home, away := w.org(), w.org()
 	w.owner, w.admin, w.other = w.person(home, pam.Owner), w.person(home, pam.Admin), w.person(home, pam.Admin)
 	w.operator, w.auditor = w.person(home, pam.Operator), w.person(home, pam.Auditor)
 	w.stranger = w.person(away, pam.Owner)
 	return w
+}
+
+// use puts the services over db.
+func (w *world) use(db *store.DB) {
+	w.db = db
+	w.safes = safe.New(db, w.scribe, w.clock, w.ids)
+	w.resources = resource.New(db, w.scribe, w.clock, w.ids)
+	w.accounts = account.New(db, plainSealer{}, w.scribe, w.clock, w.ids)
+	w.changes = confirmation.New(db, w.scribe, w.clock, w.ids)
+	w.checkouts = checkout.New(db, w.safes, w.scribe, w.clock)
 }
 
 // sql runs a statement for a fixture.
@@ -149,7 +155,7 @@ func (w *world) blocked(r pam.ResourceID, a pam.AccountID, s pam.SafeID) bool {
 }
 
 // must[T](t) fails the test when it is given an error, else returns the value.
-func must[T any](t *testing.T) func(T, error) T {
+func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
