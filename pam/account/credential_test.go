@@ -2,6 +2,7 @@ package account
 
 import (
 	"bytes"
+	//lint:ignore SA1019 such a key has to be made to show that it is refused
 	"crypto/dsa"
 	"crypto/ecdsa"
 	"crypto/ed25519"

@@ -23,9 +23,11 @@ import (
 
 // Errors of Dial, in the words that users know.
 var (
+	//lint:ignore ST1005 these are whole sentences that a person reads
 	ErrHostKey = errors.New("Host key verification failed")
-	ErrAuth    = errors.New("Authentication failed")
-	ErrBroken  = errors.New("SSH connection refused")
+	//lint:ignore ST1005 these are whole sentences that a person reads
+	ErrAuth   = errors.New("Authentication failed")
+	ErrBroken = errors.New("SSH connection refused")
 )
 
 // Credential is what a login needs. Dial wipes it after use.
