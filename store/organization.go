@@ -186,3 +186,17 @@ func (db *DB) MembershipsOf(ctx context.Context, user pam.UserID) ([]org.Members
 	}, `SELECT o.id, o.name, o.slug, o.settings, m.role, m.status, m.joined_at FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = ? ORDER BY m.joined_at, o.id`, user)
 	return ms, db.failed("list memberships", err)
 }
+
+// FirstOrganization returns the oldest organization of the instance.
+func (db *DB) FirstOrganization(ctx context.Context) (pam.OrgID, error) {
+	id, err := one(ctx, db, scalar[pam.OrgID], `SELECT id FROM organizations ORDER BY created_at, id LIMIT 1`)
+	return id, db.failed("find first organization", err)
+}
+
+// FirstOwnerEmail returns the e-mail of the oldest active owner of the oldest
+// organization.
+func (db *DB) FirstOwnerEmail(ctx context.Context) (string, error) {
+	email, err := one(ctx, db, scalar[string], `SELECT u.email FROM organizations o JOIN memberships m ON m.org_id = o.id JOIN users u ON u.id = m.user_id
+		WHERE m.role = ? AND m.status = ? ORDER BY o.created_at, o.id, m.joined_at LIMIT 1`, pam.Owner, org.Active)
+	return email, db.failed("find first owner", err)
+}

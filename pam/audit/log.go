@@ -120,6 +120,21 @@ func (l *Log) Checkpoint(ctx context.Context, org pam.OrgID) (Checkpoint, error)
 	return c, l.store.AddCheckpoint(ctx, org, c)
 }
 
+// SignedCheckpoint is Checkpoint for an actor who may read the log, with the
+// key that checks it.
+func (l *Log) SignedCheckpoint(ctx context.Context, a pam.Actor, instance bool) (Checkpoint, string, error) {
+	org, err := scope(a, instance)
+	if err != nil {
+		return Checkpoint{}, "", err
+	}
+	c, err := l.Checkpoint(ctx, org)
+	if err != nil {
+		return Checkpoint{}, "", err
+	}
+	key, err := l.VerifierKey(ctx, org)
+	return c, key, err
+}
+
 // extends checks that the log of the given size still holds what last signed.
 func (l *Log) extends(ctx context.Context, org pam.OrgID, last Checkpoint, size int64, r treeReader) error {
 	key, err := l.VerifierKey(ctx, org)

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	v1 "vaultpam/api/v1"
+	"vaultpam/client"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/recording"
+)
+
+func (a *app) sshCommand() *cobra.Command {
+	var account, resource string
+	cmd := &cobra.Command{
+		Use: "ssh SAFE [-- SSH ARGUMENTS]", Short: "Open a session with the ssh client of this machine", Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			var launch v1.Launch
+			err := safes.with(cmd, a, argv[0], func(c *client.Client, id string) error {
+				in := v1.SessionIn{SafeID: id}
+				var err error
+				if account != "" {
+					if in.AccountID, err = accounts.find(cmd, c, account); err != nil {
+						return err
+					}
+				}
+				if resource != "" {
+					if in.ResourceID, err = resources.find(cmd, c, resource); err != nil {
+						return err
+					}
+				}
+				launch, err = client.Post[v1.Launch](cmd.Context(), c, "/sessions", in)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if a.output == "json" {
+				return printJSON(cmd.OutOrStdout(), launch)
+			}
+			return runSSH(launch, argv[1:])
+		},
+	}
+	cmd.Flags().StringVar(&account, "account", "", "id or slug, where the Safe has several")
+	cmd.Flags().StringVar(&resource, "resource", "", "id or slug, where the Safe has several")
+	return cmd
+}
+
+// runSSH becomes the ssh client. The server's command is taken apart by its
+// own quoting alone and never given to a shell.
+func runSSH(launch v1.Launch, more []string) error {
+	words, err := splitCommand(launch.Command)
+	if err != nil || len(words) == 0 || words[0] != "ssh" {
+		return fmt.Errorf("the server's command %q cannot be run by this client", launch.Command)
+	}
+	path, err := exec.LookPath("ssh")
+	if err != nil {
+		return errors.New("there is no ssh client on this machine")
+	}
+	return syscall.Exec(path, append(words, more...), os.Environ())
+}
+
+// splitCommand reads words and single-quoted words.
+func splitCommand(s string) ([]string, error) {
+	var words []string
+	for s = strings.TrimSpace(s); s != ""; s = strings.TrimLeft(s, " ") {
+		var word strings.Builder
+		for s != "" && s[0] != ' ' {
+			if s[0] == '\'' {
+				inner, rest, ok := strings.Cut(s[1:], "'")
+				if !ok {
+					return nil, errors.New("unbalanced quote")
+				}
+				word.WriteString(inner)
+				s = rest
+				continue
+			}
+			word.WriteByte(s[0])
+			s = s[1:]
+		}
+		words = append(words, word.String())
+	}
+	return words, nil
+}
+
+func (a *app) sessionsCommand() *cobra.Command {
+	var status string
+	cmd := &cobra.Command{
+		Use: "sessions", Short: "List sessions", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			rows, err := client.All[v1.Session](cmd.Context(), c, "/sessions", query("status", status))
+			if err != nil {
+				return err
+			}
+			return show(cmd, a, rows,
+				column[v1.Session]{"ID", func(s v1.Session) string { return s.ID }}, column[v1.Session]{"STATUS", func(s v1.Session) string { return s.Status }},
+				column[v1.Session]{"USER", func(s v1.Session) string { return s.UserID }}, column[v1.Session]{"SAFE", func(s v1.Session) string { return s.SafeID }},
+				column[v1.Session]{"STARTED", func(s v1.Session) string { return when(s.StartedAt) }}, column[v1.Session]{"END", func(s v1.Session) string { return s.EndReason }},
+				column[v1.Session]{"RECORDING", func(s v1.Session) string { return s.RecordingID }})
+		},
+	}
+	cmd.Flags().StringVar(&status, "status", "", "pending, active, ended or failed")
+	cmd.AddCommand(&cobra.Command{
+		Use: "terminate ID [REASON]", Short: "End a session now", Args: args(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			var in v1.TerminateIn
+			if len(argv) == 2 {
+				in.Reason = argv[1]
+			}
+			s, err := client.Post[v1.Session](cmd.Context(), c, "/sessions/"+url.PathEscape(argv[0])+"/terminate", in)
+			if err != nil {
+				return err
+			}
+			return one(cmd, a, s)
+		},
+	})
+	return cmd
+}
+
+func (a *app) recordingsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "recordings", Short: "List recordings", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			rows, err := client.All[v1.Recording](cmd.Context(), c, "/recordings", nil)
+			if err != nil {
+				return err
+			}
+			return show(cmd, a, rows,
+				column[v1.Recording]{"ID", func(r v1.Recording) string { return r.ID }}, column[v1.Recording]{"STATUS", func(r v1.Recording) string { return r.Status }},
+				column[v1.Recording]{"SESSION", func(r v1.Recording) string { return r.SessionID }}, column[v1.Recording]{"STARTED", func(r v1.Recording) string { return when(r.StartedAt) }},
+				column[v1.Recording]{"LENGTH", func(r v1.Recording) string { return (time.Duration(r.DurationMS) * time.Millisecond).String() }},
+				column[v1.Recording]{"BYTES", func(r v1.Recording) string { return fmt.Sprint(r.SizeBytes) }})
+		},
+	}
+	var speed float64
+	var idle time.Duration
+	play := &cobra.Command{
+		Use: "play ID|FILE", Short: "Play a recording, or an asciicast file, in this terminal", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			var in io.ReadCloser
+			var err error
+			if strings.HasPrefix(argv[0], "rec_") {
+				var c *client.Client
+				if c, err = a.client(); err != nil {
+					return err
+				}
+				in, err = c.Stream(cmd.Context(), "/recordings/"+url.PathEscape(argv[0])+"/content", nil)
+			} else {
+				in, err = os.Open(argv[0])
+			}
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			return recording.Play(cmd.Context(), in, cmd.OutOrStdout(), speed, idle)
+		},
+	}
+	play.Flags().Float64Var(&speed, "speed", 1, "times the original speed")
+	play.Flags().DurationVar(&idle, "idle-limit", 2*time.Second, "longest pause that is kept")
+	verify := &cobra.Command{
+		Use: "verify ID", Short: "Have a recording checked", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			v, err := client.Get[v1.RecordingVerification](cmd.Context(), c, "/recordings/"+url.PathEscape(argv[0])+"/verify", nil)
+			if err != nil {
+				return err
+			}
+			if err := one(cmd, a, v); err != nil {
+				return err
+			}
+			if !v.Verified {
+				return exitCode(exitFailed)
+			}
+			return nil
+		},
+	}
+	cmd.AddCommand(play, verify, a.downloadCommand("download ID", "Write a recording as asciicast v2", func(id string) string { return "/recordings/" + id + "/content" }))
+	return cmd
+}
+
+func (a *app) downloadCommand(use, short string, path func(string) string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			in, err := c.Stream(cmd.Context(), path(url.PathEscape(argv[0])), nil)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			_, err = io.Copy(cmd.OutOrStdout(), in)
+			return err
+		},
+	}
+}
+
+func (a *app) auditCommand() *cobra.Command {
+	var typ string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "audit", Short: "Read, export and verify the audit log", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			rows, err := client.Get[[]v1.AuditEvent](cmd.Context(), c, "/audit-events", query("type", typ, "limit", fmt.Sprint(limit)))
+			if err != nil {
+				return err
+			}
+			return show(cmd, a, rows,
+				column[v1.AuditEvent]{"TIME", func(e v1.AuditEvent) string { return when(e.Time) }}, column[v1.AuditEvent]{"TYPE", func(e v1.AuditEvent) string { return e.Type }},
+				column[v1.AuditEvent]{"ACTOR", func(e v1.AuditEvent) string { return e.Actor.Name }}, column[v1.AuditEvent]{"TARGET", func(e v1.AuditEvent) string { return strings.TrimSpace(e.Target.Type + " " + e.Target.Name) }},
+				column[v1.AuditEvent]{"FROM", func(e v1.AuditEvent) string { return e.SourceIP }})
+		},
+	}
+	cmd.Flags().StringVar(&typ, "type", "", "only this type, such as SESSION_STARTED")
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many, newest first")
+	cmd.AddCommand(a.exportCommand(), a.verifyCommand(), &cobra.Command{
+		Use: "checkpoint", Short: "Print the log's signed checkpoint; keep it elsewhere", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			p, err := client.Get[v1.Checkpoint](cmd.Context(), c, "/audit-log/checkpoint", nil)
+			if err != nil {
+				return err
+			}
+			if a.output == "json" {
+				return printJSON(cmd.OutOrStdout(), p)
+			}
+			cmd.Print(p.Note)
+			return nil
+		},
+	})
+	return cmd
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	var format, from, to string
+	cmd := &cobra.Command{
+		Use: "export", Short: "Write the log to standard output, the signed checkpoint last", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			in, err := c.Stream(cmd.Context(), "/audit-events/export", query("format", format, "from", from, "to", to))
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			_, err = io.Copy(cmd.OutOrStdout(), in)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "ndjson", "ndjson or csv")
+	cmd.Flags().StringVar(&from, "from", "", "RFC 3339 time of the first event")
+	cmd.Flags().StringVar(&to, "to", "", "RFC 3339 time after the last event")
+	return cmd
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var key, checkpoint string
+	cmd := &cobra.Command{
+		Use: "verify FILE", Short: "Check an exported log, without a server", Args: args(cobra.ExactArgs(1)),
+		Long: "Check an exported log without a server: every event's hash, their order, the tree's root and the signatures. With --checkpoint, a checkpoint kept elsewhere, it also finds a log that was cut or rolled back. Exits with 1 and names the first bad place.",
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			f, err := os.Open(argv[0])
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			opts := audit.VerifyOptions{Key: key}
+			if checkpoint != "" {
+				text, err := os.ReadFile(checkpoint)
+				if err != nil {
+					return err
+				}
+				opts.Checkpoint = string(text)
+			}
+			report, err := audit.Verify(f, opts)
+			if err != nil {
+				return fmt.Errorf("%s: %w", argv[0], err)
+			}
+			return one(cmd, a, report)
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "verifier key that the checkpoint must be signed by")
+	cmd.Flags().StringVar(&checkpoint, "checkpoint", "", "file with a checkpoint kept elsewhere")
+	return cmd
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	v1 "vaultpam/api/v1"
+	"vaultpam/client"
+)
+
+var notSignedIn = v1.Error{Error: "TOKEN_INVALID", Message: "You are not signed in: run vaultpam login, or set VAULTPAM_TOKEN."}
+
+func (a *app) loginCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "login [URL]",
+		Short: "Sign in and keep the login for the next commands",
+		Long:  "Sign in with e-mail and password, asked for on the terminal or taken from VAULTPAM_EMAIL and VAULTPAM_PASSWORD.",
+		Args:  args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			kept, err := readLogin()
+			if err != nil {
+				return err
+			}
+			base := env("VAULTPAM_BASE_URL", kept.BaseURL)
+			if len(argv) == 1 {
+				base = argv[0]
+			}
+			if base == "" {
+				return usageError{errors.New("name the server: vaultpam login https://pam.example.com")}
+			}
+			c, err := client.New(base, "", "")
+			if err != nil {
+				return usageError{err}
+			}
+			email := env("VAULTPAM_EMAIL", "")
+			if email == "" {
+				fmt.Fprint(os.Stderr, "Email: ")
+				if email, err = readLine(); err != nil {
+					return err
+				}
+			}
+			password := env("VAULTPAM_PASSWORD", "")
+			if password == "" {
+				if password, err = askSecret("Password: "); err != nil {
+					return err
+				}
+			}
+			token, err := c.Login(cmd.Context(), strings.TrimSpace(email), password)
+			if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Code() == "PASSWORD_CHANGE_REQUIRED" {
+				token, err = changeFirst(cmd, c, refusal, email, password)
+			}
+			if err != nil {
+				return err
+			}
+			ms, err := client.Get[v1.Memberships](cmd.Context(), c, "/org/memberships", nil)
+			if err != nil {
+				return err
+			}
+			l := login{BaseURL: strings.TrimRight(base, "/"), Token: token.AccessToken, OrgID: ms.ActiveOrgID, Email: email, ExpiresAt: time.Now().Add(time.Duration(token.ExpiresIn) * time.Second).UTC()}
+			if err := writeLogin(l); err != nil {
+				return err
+			}
+			cmd.PrintErrf("Signed in as %s until %s.\n", email, when(l.ExpiresAt))
+			return nil
+		},
+	}
+}
+
+// changeFirst asks for the new password that the server wants.
+func changeFirst(cmd *cobra.Command, c *client.Client, refusal *client.Error, email, password string) (v1.Token, error) {
+	cmd.PrintErrln(refusal.Envelope.Message)
+	next, err := askSecret("New password: ")
+	if err != nil {
+		return v1.Token{}, err
+	}
+	if err := c.ChangePassword(cmd.Context(), refusal.Envelope.AccessToken, password, next); err != nil {
+		return v1.Token{}, err
+	}
+	return c.Login(cmd.Context(), email, next)
+}
+
+func (a *app) logoutCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "logout",
+		Short: "End the login",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			if _, err := client.Post[struct{}](cmd.Context(), c, "/auth/logout", nil); err != nil {
+				return err
+			}
+			path, err := loginFile()
+			if err != nil {
+				return err
+			}
+			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) whoamiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Show who you are to the server",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			me, err := client.Get[v1.Me](cmd.Context(), c, "/me", nil)
+			if err != nil {
+				return err
+			}
+			return one(cmd, a, me)
+		},
+	}
+}
+
+func (a *app) passwordCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "password",
+		Short: "Change your password",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			current, err := askSecret("Current password: ")
+			if err != nil {
+				return err
+			}
+			next, err := askSecret("New password: ")
+			if err != nil {
+				return err
+			}
+			return c.ChangePassword(cmd.Context(), "", current, next)
+		},
+	}
+}
+
+// stepUp proves anew who the caller is and tries once more when a risky act
+// asked for it.
+func (a *app) stepUp(cmd *cobra.Command, c *client.Client, act func() error) error {
+	err := act()
+	refusal, ok := errors.AsType[*client.Error](err)
+	if !ok || refusal.Code() != "STEP_UP_REQUIRED" {
+		return err
+	}
+	cmd.PrintErrln(refusal.Envelope.Message)
+	password, err := askSecret("Password: ")
+	if err != nil {
+		return err
+	}
+	if _, err := client.Post[v1.StepUp](cmd.Context(), c, "/auth/step-up", v1.StepUpIn{Password: password}); err != nil {
+		return err
+	}
+	return act()
+}
+
+// confirm asks before something is destroyed; --yes answers for the person.
+func confirm(cmd *cobra.Command, yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	cmd.PrintErrf("%s [y/N] ", question)
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}

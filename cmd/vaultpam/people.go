@@ -1,0 +1,299 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	v1 "vaultpam/api/v1"
+	"vaultpam/client"
+)
+
+func (a *app) safeMembersCommand() *cobra.Command {
+	var role, user string
+	cmd := &cobra.Command{
+		Use: "members SAFE", Short: "List a Safe's members, or add one with --add USER_ID", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			return safes.with(cmd, a, argv[0], func(c *client.Client, id string) error {
+				if user != "" {
+					m, err := client.Post[v1.SafeMember](cmd.Context(), c, "/safes/"+id+"/members", v1.SafeMemberIn{UserID: user, Role: role})
+					if err != nil {
+						return err
+					}
+					return one(cmd, a, m)
+				}
+				rows, err := client.All[v1.SafeMember](cmd.Context(), c, "/safes/"+id+"/members", nil)
+				if err != nil {
+					return err
+				}
+				return show(cmd, a, rows,
+					column[v1.SafeMember]{"ID", func(m v1.SafeMember) string { return m.ID }}, column[v1.SafeMember]{"USER", func(m v1.SafeMember) string { return m.UserID }},
+					column[v1.SafeMember]{"EMAIL", func(m v1.SafeMember) string { return m.Email }}, column[v1.SafeMember]{"ROLE", func(m v1.SafeMember) string { return m.Role }})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&user, "add", "", "user id to add")
+	cmd.Flags().StringVar(&role, "role", "operator", "viewer, operator, manager or approver")
+	return cmd
+}
+
+func (a *app) membersCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "members", Short: "List the organization's members", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			rows, err := client.All[v1.Member](cmd.Context(), c, "/org/members", nil)
+			if err != nil {
+				return err
+			}
+			return show(cmd, a, rows,
+				column[v1.Member]{"USER", func(m v1.Member) string { return m.UserID }}, column[v1.Member]{"EMAIL", func(m v1.Member) string { return m.Email }},
+				column[v1.Member]{"ROLE", func(m v1.Member) string { return m.Role }}, column[v1.Member]{"STATUS", func(m v1.Member) string { return m.Status }})
+		},
+	}
+	var role string
+	add := &cobra.Command{
+		Use: "add EMAIL", Short: "Add a member; the first password is asked for", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			password, err := askSecret("First password (to be changed at the first login): ")
+			if err != nil {
+				return err
+			}
+			return a.stepUp(cmd, c, func() error {
+				m, err := client.Post[v1.Member](cmd.Context(), c, "/org/members", v1.MemberIn{Email: argv[0], Role: role, Password: password})
+				if err != nil {
+					return err
+				}
+				return one(cmd, a, m)
+			})
+		},
+	}
+	add.Flags().StringVar(&role, "role", "operator", "owner, admin, policy_manager, operator or auditor")
+	cmd.AddCommand(add)
+	for _, verb := range []string{"suspend", "resume"} {
+		cmd.AddCommand(&cobra.Command{
+			Use: verb + " USER_ID", Short: strings.ToUpper(verb[:1]) + verb[1:] + " a member", Args: args(cobra.ExactArgs(1)),
+			RunE: func(cmd *cobra.Command, argv []string) error {
+				c, err := a.client()
+				if err != nil {
+					return err
+				}
+				return a.stepUp(cmd, c, func() error {
+					m, err := client.Post[v1.Member](cmd.Context(), c, "/org/members/"+url.PathEscape(argv[0])+"/"+verb, nil)
+					if err != nil {
+						return err
+					}
+					return one(cmd, a, m)
+				})
+			},
+		})
+	}
+	return cmd
+}
+
+func (a *app) tokensCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "tokens", Short: "List your personal access tokens", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			rows, err := client.All[v1.PersonalAccessToken](cmd.Context(), c, "/personal-access-tokens", nil)
+			if err != nil {
+				return err
+			}
+			return show(cmd, a, rows,
+				column[v1.PersonalAccessToken]{"ID", func(t v1.PersonalAccessToken) string { return t.ID }}, column[v1.PersonalAccessToken]{"NAME", func(t v1.PersonalAccessToken) string { return t.Name }},
+				column[v1.PersonalAccessToken]{"SCOPES", func(t v1.PersonalAccessToken) string { return strings.Join(t.Scopes, " ") }},
+				column[v1.PersonalAccessToken]{"EXPIRES", func(t v1.PersonalAccessToken) string { return when(t.ExpiresAt) }})
+		},
+	}
+	var scopes []string
+	var days int
+	create := &cobra.Command{
+		Use: "create NAME", Short: "Make a token; it is shown this once", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return a.stepUp(cmd, c, func() error {
+				t, err := client.Post[v1.PersonalAccessToken](cmd.Context(), c, "/personal-access-tokens", v1.PersonalAccessTokenIn{Name: argv[0], Scopes: scopes, ExpiresInDays: days})
+				if err != nil {
+					return err
+				}
+				return one(cmd, a, t)
+			})
+		},
+	}
+	create.Flags().StringSliceVar(&scopes, "scope", []string{"safes:read"}, "scopes, such as safes:read,sessions:launch")
+	create.Flags().IntVar(&days, "days", 30, "lifetime, at most 180")
+	cmd.AddCommand(create, a.deleteByID("revoke ID", "Revoke a token", "/personal-access-tokens/"))
+	return cmd
+}
+
+func (a *app) keysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ssh-keys", Short: "List your SSH public keys", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			rows, err := client.All[v1.SSHKey](cmd.Context(), c, "/me/ssh-keys", nil)
+			if err != nil {
+				return err
+			}
+			return show(cmd, a, rows,
+				column[v1.SSHKey]{"ID", func(k v1.SSHKey) string { return k.ID }}, column[v1.SSHKey]{"NAME", func(k v1.SSHKey) string { return k.Name }},
+				column[v1.SSHKey]{"FINGERPRINT", func(k v1.SSHKey) string { return k.Fingerprint }}, column[v1.SSHKey]{"ADDED", func(k v1.SSHKey) string { return when(k.CreatedAt) }})
+		},
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use: "add NAME FILE.pub", Short: "Register a public key", Args: args(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			text, err := os.ReadFile(argv[1])
+			if err != nil {
+				return err
+			}
+			if strings.Contains(string(text), "PRIVATE KEY") {
+				return fmt.Errorf("%s is a private key, which never leaves your machine; name the .pub file", argv[1])
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return a.stepUp(cmd, c, func() error {
+				k, err := client.Post[v1.SSHKey](cmd.Context(), c, "/me/ssh-keys", v1.SSHKeyIn{Name: argv[0], PublicKey: strings.TrimSpace(string(text))})
+				if err != nil {
+					return err
+				}
+				return one(cmd, a, k)
+			})
+		},
+	}, a.deleteByID("remove ID", "Remove a public key", "/me/ssh-keys/"))
+	return cmd
+}
+
+func (a *app) deleteByID(use, short, path string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return a.stepUp(cmd, c, func() error { return c.Delete(cmd.Context(), path+url.PathEscape(argv[0])) })
+		},
+	}
+}
+
+func (a *app) vaultCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "vault", Short: "See, seal and unseal the vault"}
+	for _, v := range []struct{ verb, short string }{{"seal", "Seal the vault: nothing but its status is answered"}, {"unseal", "Open the vault with its key file"}} {
+		cmd.AddCommand(&cobra.Command{
+			Use: v.verb, Short: v.short, Args: args(cobra.NoArgs),
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				c, err := a.client()
+				if err != nil {
+					return err
+				}
+				return a.stepUp(cmd, c, func() error {
+					s, err := client.Post[v1.VaultStatus](cmd.Context(), c, "/vault/"+v.verb, nil)
+					if err != nil {
+						return err
+					}
+					return one(cmd, a, s)
+				})
+			},
+		})
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use: "status", Short: "Say whether the vault is sealed", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			s, err := client.Get[v1.VaultStatus](cmd.Context(), c, "/vault/status", nil)
+			if err != nil {
+				return err
+			}
+			return one(cmd, a, s)
+		},
+	})
+	return cmd
+}
+
+func (a *app) checkoutCommand() *cobra.Command {
+	var account, reason string
+	cmd := &cobra.Command{
+		Use: "checkout SAFE", Short: "Reveal a credential", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			return safes.with(cmd, a, argv[0], func(c *client.Client, id string) error {
+				var accountID string
+				var err error
+				if account != "" {
+					if accountID, err = accounts.find(cmd, c, account); err != nil {
+						return err
+					}
+				}
+				out, err := client.Post[v1.Checkout](cmd.Context(), c, "/checkouts", v1.CheckoutIn{SafeID: id, AccountID: accountID, Reason: reason})
+				if err != nil {
+					return err
+				}
+				if a.output == "json" {
+					return printJSON(cmd.OutOrStdout(), out)
+				}
+				cmd.PrintErrf("%s, checked out until %s; give it back with: vaultpam checkout return %s\n", out.Username, when(out.ExpiresAt), out.ID)
+				cmd.Println(out.Value)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&account, "account", "", "id or slug, where the Safe has several")
+	cmd.Flags().StringVar(&reason, "reason", "", "why")
+	cmd.AddCommand(&cobra.Command{
+		Use: "return ID", Short: "Give a credential back", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			out, err := client.Post[v1.Checkout](cmd.Context(), c, "/checkouts/"+url.PathEscape(argv[0])+"/check-in", nil)
+			if err != nil {
+				return err
+			}
+			return one(cmd, a, out)
+		},
+	}, &cobra.Command{
+		Use: "list", Short: "List active checkouts", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			rows, err := client.All[v1.Checkout](cmd.Context(), c, "/checkouts", nil)
+			if err != nil {
+				return err
+			}
+			return show(cmd, a, rows,
+				column[v1.Checkout]{"ID", func(o v1.Checkout) string { return o.ID }}, column[v1.Checkout]{"SAFE", func(o v1.Checkout) string { return o.SafeID }},
+				column[v1.Checkout]{"ACCOUNT", func(o v1.Checkout) string { return o.AccountID }}, column[v1.Checkout]{"USER", func(o v1.Checkout) string { return o.UserID }},
+				column[v1.Checkout]{"STATUS", func(o v1.Checkout) string { return o.Status }}, column[v1.Checkout]{"UNTIL", func(o v1.Checkout) string { return o.ExpiresAt.Format(time.RFC3339) }})
+		},
+	})
+	return cmd
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"vaultpam/server"
+)
+
+func serverCommand() *cobra.Command {
+	var cfg server.Config
+	cmd := &cobra.Command{
+		Use: "server", Short: "Run the server", Args: args(cobra.NoArgs),
+		Long: "Run the server. Each flag is also a variable, VAULTPAM_ and its name in capitals with _ for -, and a key of the YAML file given by --config; a flag wins over a variable, a variable over the file.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := server.Load(cmd.Flags(), os.LookupEnv); err != nil {
+				return usageError{err}
+			}
+			return server.Run(cmd.Context(), cfg, version, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cfg.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func initCommand() *cobra.Command {
+	var cfg server.Config
+	var organization, email string
+	cmd := &cobra.Command{
+		Use: "init", Short: "Make the key file, the first organization and its owner", Args: args(cobra.NoArgs),
+		Long: "Make the key file, the first organization and its owner, who also administers the instance. The owner's password is asked for, or taken from VAULTPAM_PASSWORD. Takes the settings of the server as well; run it once, before the first start.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := server.Load(cmd.Flags(), os.LookupEnv); err != nil {
+				return usageError{err}
+			}
+			if organization == "" || email == "" {
+				return usageError{errors.New("--organization and --email are needed")}
+			}
+			password := env("VAULTPAM_PASSWORD", "")
+			if password == "" {
+				var err error
+				if password, err = askSecret(fmt.Sprintf("Password of %s: ", email)); err != nil {
+					return err
+				}
+			}
+			return server.Init(cmd.Context(), cfg, organization, email, password, cmd.OutOrStdout())
+		},
+	}
+	cfg.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&organization, "organization", "", "name of the first organization")
+	cmd.Flags().StringVar(&email, "email", "", "e-mail of its owner")
+	return cmd
+}

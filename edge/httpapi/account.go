@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+
+	v1 "vaultpam/api/v1"
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/account"
+)
+
+func accountOf(acc account.Account) v1.Account {
+	out := v1.Account{
+		ID: string(acc.ID), Name: acc.Name, Slug: acc.Slug, Username: acc.Username, ResourceID: idOrNil(acc.ResourceID),
+		CreatedAt: acc.CreatedAt, UpdatedAt: acc.UpdatedAt, ConfirmationID: string(acc.Pending),
+	}
+	if c := acc.Credential; c != nil {
+		out.Credential = &v1.Credential{Kind: string(c.Kind), Version: c.Version, PublicKey: c.PublicKey, RotatedAt: moment(c.RotatedAt), RotationState: c.RotationState}
+	}
+	return out
+}
+
+func idOrNil[T ~string](id T) *string {
+	if id == "" {
+		return nil
+	}
+	s := string(id)
+	return &s
+}
+
+func accountSettings(name, slug, username string, resource *string) account.Settings {
+	s := account.Settings{Name: name, Slug: slug, Username: username}
+	if resource != nil {
+		s.ResourceID = pam.ResourceID(*resource)
+	}
+	return s
+}
+
+func newCredential(in v1.CredentialIn) account.NewCredential {
+	return account.NewCredential{
+		Kind: account.Kind(in.Kind), Value: secret.FromString(in.Value),
+		PrivateKey: secret.FromString(in.PrivateKey), Passphrase: secret.FromString(in.Passphrase),
+	}
+}
+
+func accountReply(acc account.Account, err error) (*versioned[v1.Account], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &versioned[v1.Account]{etag(acc.Version), accountOf(acc)}, nil
+}
+
+func (a *API) listAccounts(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.Account], error) {
+	after, err := in.cursor()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := a.Accounts.List(ctx, actor, after, in.limit()+1)
+	if err != nil {
+		return nil, err
+	}
+	return newList("/accounts", nil, *in, rows, account.Account.Cursor, accountOf), nil
+}
+
+func (a *API) postAccount(ctx context.Context, actor pam.Actor, in *raw) (*versioned[v1.Account], error) {
+	body, err := decode[v1.AccountIn](a, nil, in.RawBody)
+	clear(in.RawBody) // it may hold a secret
+	if err != nil {
+		return nil, err
+	}
+	var c *account.NewCredential
+	if body.Credential != nil {
+		made := newCredential(*body.Credential)
+		c = &made
+	}
+	return accountReply(a.Accounts.Create(ctx, actor, accountSettings(body.Name, body.Slug, body.Username, body.ResourceID), c))
+}
+
+func (a *API) getAccount(ctx context.Context, actor pam.Actor, in *byID) (*versioned[v1.Account], error) {
+	return accountReply(a.Accounts.ByID(ctx, actor, pam.AccountID(in.ID)))
+}
+
+func (a *API) patchAccount(ctx context.Context, actor pam.Actor, in *change) (*versioned[v1.Account], error) {
+	version, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	old, err := a.Accounts.ByID(ctx, actor, pam.AccountID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	body, err := decode[v1.AccountPatch](a, v1.AccountPatch{Name: old.Name, Slug: old.Slug, Username: old.Username, ResourceID: idOrNil(old.ResourceID)}, in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	if version == 0 {
+		version = old.Version // what the patch was applied to
+	}
+	return accountReply(a.Accounts.Update(ctx, actor, old.ID, version, accountSettings(body.Name, body.Slug, body.Username, body.ResourceID)))
+}
+
+func (a *API) deleteAccount(ctx context.Context, actor pam.Actor, in *removal) (*nothing, error) {
+	version, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Accounts.Delete(ctx, actor, pam.AccountID(in.ID), version)
+}
+
+func (a *API) putCredential(ctx context.Context, actor pam.Actor, in *struct {
+	byID
+	raw
+}) (*answer[v1.Credential], error) {
+	body, err := decode[v1.CredentialIn](a, nil, in.RawBody)
+	clear(in.RawBody) // it holds a secret
+	if err != nil {
+		return nil, err
+	}
+	acc, err := a.Accounts.SetCredential(ctx, actor, pam.AccountID(in.ID), newCredential(body))
+	if err != nil {
+		return nil, err
+	}
+	return &answer[v1.Credential]{*accountOf(acc).Credential}, nil
+}
+
+func (a *API) checkAccount(ctx context.Context, actor pam.Actor, in *struct {
+	byID
+	raw
+}) (*answer[v1.CredentialCheck], error) {
+	var body v1.CredentialCheckIn
+	if len(in.RawBody) > 0 {
+		var err error
+		if body, err = decode[v1.CredentialCheckIn](a, nil, in.RawBody); err != nil {
+			return nil, err
+		}
+	}
+	err := a.Broker.CheckCredential(ctx, actor, pam.AccountID(in.ID), pam.ResourceID(body.ResourceID))
+	switch pam.KindOf(err) {
+	case pam.TargetAuthFailed, pam.Unreachable, pam.HostKeyMismatch:
+		return &answer[v1.CredentialCheck]{v1.CredentialCheck{Error: fromError(err).message}}, nil
+	}
+	return reply(v1.CredentialCheck{OK: true}, err)
+}
+
+func (a *API) listVersions(ctx context.Context, actor pam.Actor, in *byID) (*answer[[]v1.CredentialVersion], error) {
+	rows, err := a.Accounts.Versions(ctx, actor, pam.AccountID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]v1.CredentialVersion, 0, len(rows))
+	for _, v := range rows {
+		out = append(out, v1.CredentialVersion{Version: v.Version, Kind: string(v.Kind), PublicKey: v.PublicKey, CreatedBy: string(v.CreatedBy), CreatedAt: v.CreatedAt, Promoted: v.Promoted})
+	}
+	return &answer[[]v1.CredentialVersion]{out}, nil
+}

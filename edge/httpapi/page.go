@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strconv"
+
+	"vaultpam/pam"
+)
+
+// maxPage is the default and the highest number of rows of a list.
+const maxPage = 1000
+
+// page is what every list takes.
+type page struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Default and most 1000"`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"From the Link header of the page before"`
+}
+
+// limit returns how many rows are wanted.
+func (p page) limit() int {
+	if p.Limit == 0 {
+		return maxPage
+	}
+	return p.Limit
+}
+
+// cursor decodes what link made.
+func (p page) cursor() (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+	if err != nil {
+		var ps pam.Problems
+		ps.Add("cursor", "is not one that this list gave out")
+		return "", ps.Err("read cursor")
+	}
+	return string(b), nil
+}
+
+// listOf is the answer of a list.
+type listOf[T any] struct {
+	Link string `header:"Link" doc:"The next page, if any: rel=\"next\""`
+	Body []T
+}
+
+// newList turns up to limit+1 rows into a page: the row too many says that
+// there is a next page, which starts after cursorOf(the last row shown).
+func newList[S, T any](path string, query url.Values, p page, rows []S, cursorOf func(S) string, shape func(S) T) *listOf[T] {
+	out := &listOf[T]{Body: make([]T, 0, min(len(rows), p.limit()))}
+	if n := p.limit(); len(rows) > n {
+		rows = rows[:n]
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("limit", strconv.Itoa(n))
+		query.Set("cursor", base64.RawURLEncoding.EncodeToString([]byte(cursorOf(rows[n-1]))))
+		out.Link = "</api/v1" + path + "?" + query.Encode() + `>; rel="next"`
+	}
+	for _, row := range rows {
+		out.Body = append(out.Body, shape(row))
+	}
+	return out
+}

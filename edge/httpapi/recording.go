@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	v1 "vaultpam/api/v1"
+	"vaultpam/pam"
+	"vaultpam/pam/recording"
+)
+
+func recordingOf(r recording.Recording) v1.Recording {
+	return v1.Recording{
+		ID: string(r.ID), SessionID: string(r.SessionID), Status: string(r.Status), Format: r.Format, DurationMS: r.DurationMS, SizeBytes: r.SizeBytes,
+		RootHash: r.RootHash, StartedAt: r.StartedAt, ExpiresAt: moment(r.ExpiresAt), UserID: string(r.UserID), SafeID: string(r.SafeID),
+		ResourceID: string(r.ResourceID), AccountID: string(r.AccountID), Error: r.Problem,
+	}
+}
+
+func (a *API) listRecordings(ctx context.Context, actor pam.Actor, in *struct {
+	span
+	SessionID     string `query:"session_id" maxLength:"64"`
+	Status        string `query:"status" enum:"in_progress,completed,error"`
+	MinDurationMS int64  `query:"min_duration_ms" minimum:"0"`
+	MaxDurationMS int64  `query:"max_duration_ms" minimum:"0"`
+}) (*listOf[v1.Recording], error) {
+	before, err := in.cursor()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := a.Recordings.List(ctx, actor, recording.Filter{
+		UserID: pam.UserID(in.UserID), ResourceID: pam.ResourceID(in.ResourceID), SafeID: pam.SafeID(in.SafeID), SessionID: pam.SessionID(in.SessionID),
+		Status: recording.Status(in.Status), From: in.From, Until: in.To, MinMS: in.MinDurationMS, MaxMS: in.MaxDurationMS,
+		Before: pam.RecordingID(before), Limit: in.limit() + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	query := given(in.query("session_id", in.SessionID, "status", in.Status, "min_duration_ms", number(in.MinDurationMS), "max_duration_ms", number(in.MaxDurationMS))...)
+	return newList("/recordings", query, in.page, rows, func(r recording.Recording) string { return string(r.ID) }, recordingOf), nil
+}
+
+func (a *API) getRecording(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Recording], error) {
+	r, err := a.Recordings.ByID(ctx, actor, pam.RecordingID(in.ID))
+	return reply(recordingOf(r), err)
+}
+
+// getContent answers with the stream itself. What fails after its first byte
+// can only cut it short, which the client sees as a broken transfer.
+func (a *API) getContent(ctx context.Context, actor pam.Actor, in *byID) (*huma.StreamResponse, error) {
+	reader, err := a.Recordings.Open(ctx, actor, pam.RecordingID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		defer reader.Close()
+		hc.SetHeader("Content-Type", "application/x-asciicast")
+		a.stream(ctx, hc, func(w *firstByte) error { return reader.WriteAsciicast(ctx, w) })
+	}}, nil
+}
+
+// firstByte notes whether anything was written yet.
+type firstByte struct {
+	ctx   huma.Context
+	begun bool
+}
+
+func (f *firstByte) Write(p []byte) (int, error) {
+	if !f.begun {
+		f.begun = true
+		f.ctx.SetStatus(200)
+	}
+	return f.ctx.BodyWriter().Write(p)
+}
+
+// stream runs write; an error before the first byte is answered as such, one
+// after it breaks the connection, so that nobody takes a part for the whole.
+func (a *API) stream(ctx context.Context, hc huma.Context, write func(*firstByte) error) {
+	c := callOf(ctx)
+	out := &firstByte{ctx: hc}
+	err := write(out)
+	switch {
+	case err == nil && !out.begun:
+		hc.SetStatus(200)
+	case err == nil:
+	case !out.begun:
+		writeError(unwrapWriter(hc), a.refusal(c, err))
+	default:
+		if !errors.Is(err, context.Canceled) {
+			a.Log.Error("answer cut short", "request_id", c.id, "route", c.route, "error", err)
+		}
+		c.broken = true
+	}
+}
+
+func (a *API) verifyRecording(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.RecordingVerification], error) {
+	r, err := a.Recordings.Verify(ctx, actor, pam.RecordingID(in.ID))
+	return reply(v1.RecordingVerification{Verified: r.Verified, VerifiedUntilMS: r.VerifiedUntilMS, Problems: append([]string{}, r.Problems...)}, err)
+}

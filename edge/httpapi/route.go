@@ -1,0 +1,241 @@
+package httpapi
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"vaultpam/edge"
+	"vaultpam/pam"
+	"vaultpam/pam/identity"
+)
+
+type addr = netip.Addr
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+// access is who may call a route at all. What they may do there is decided by
+// the service.
+type access uint8
+
+const (
+	public access = iota // nobody is asked who they are
+	person               // a valid token; no organization is entered
+	member               // a valid token and an active membership of the organization
+)
+
+// flags of a route.
+type flags uint8
+
+const (
+	sensitive  flags = 1 << iota // counted against the user's limit of sensitive operations
+	countLogin                   // counted against the source's limit of logins
+	secrets                      // the answer carries a secret and is never kept
+	whenSealed                   // answers while the vault is sealed
+	restricted                   // open to a token that may only change the password
+)
+
+// route is one row of the table.
+type route struct {
+	endpoint string // "GET /safes/{id}", below /api/v1
+	summary  string
+	access   access
+	scope    string // that a personal access token must carry; "" none, "-" refused to it
+	status   int    // of success
+	flags    flags
+	body     reflect.Type // of a body that is read by hand, for the document
+}
+
+func (rt route) has(f flags) bool { return rt.flags&f != 0 }
+
+// serve adds a route. h gets the actor as an argument.
+func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*O, error)) {
+	method, path, _ := strings.Cut(rt.endpoint, " ")
+	op := huma.Operation{
+		Method: method, Path: "/api/v1" + path, OperationID: operationID(method, path), Summary: rt.summary,
+		Tags: []string{strings.Split(path, "/")[1]}, DefaultStatus: rt.status, MaxBodyBytes: maxBody, BodyReadTimeout: bodyTimeout,
+		Errors: errorsOf(rt), Middlewares: huma.Middlewares{a.enter(rt)},
+	}
+	if rt.access != public {
+		op.Security = []map[string][]string{{"bearer": {}}}
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		c := callOf(ctx)
+		out, err := h(ctx, c.actor, in)
+		if err != nil {
+			return nil, a.refusal(c, err)
+		}
+		return out, nil
+	})
+	if rt.body != nil {
+		documentBody(a.huma.OpenAPI(), op, rt.body)
+	}
+}
+
+// refusal words err and logs what must not be shown.
+func (a *API) refusal(c *call, err error) *apiError {
+	e := fromError(err)
+	e.extra.RequestID = c.id
+	if e.status >= http.StatusInternalServerError {
+		a.Log.Error("request failed", "request_id", c.id, "route", c.route, "error", err)
+	}
+	return e
+}
+
+// documentBody describes a body that the handler reads by hand.
+func documentBody(doc *huma.OpenAPI, op huma.Operation, t reflect.Type) {
+	schema := doc.Components.Schemas.Schema(t, true, t.Name())
+	item := doc.Paths[op.Path]
+	content := map[string]*huma.MediaType{"application/json": {Schema: schema}}
+	switch op.Method {
+	case http.MethodPost:
+		item.Post.RequestBody.Content = content
+	case http.MethodPut:
+		item.Put.RequestBody.Content = content
+	case http.MethodPatch:
+		content["application/merge-patch+json"] = &huma.MediaType{Schema: schema}
+		item.Patch.RequestBody.Content = content
+	}
+}
+
+func operationID(method, path string) string {
+	words := strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '{' || r == '}' || r == '-' || r == '_' })
+	return strings.ToLower(method) + "-" + strings.Join(words, "-")
+}
+
+func errorsOf(rt route) []int {
+	out := []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}
+	if rt.access != public {
+		out = append(out, http.StatusUnauthorized, http.StatusForbidden)
+	}
+	if strings.Contains(rt.endpoint, "{") {
+		out = append(out, http.StatusNotFound)
+	}
+	if !strings.HasPrefix(rt.endpoint, "GET") {
+		out = append(out, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	return out
+}
+
+// enter is the door of every route: seal, login, limits, scope, media type,
+// Idempotency-Key, in this order.
+func (a *API) enter(rt route) func(huma.Context, func(huma.Context)) {
+	_, path, _ := strings.Cut(rt.endpoint, " ")
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		c := callOf(r.Context())
+		c.route = "/api/v1" + path
+		refuse := func(err error) { writeError(w, a.refusal(c, err)) }
+		if a.Vault.Status().Sealed && !rt.has(whenSealed) {
+			refuse(&pam.Error{Kind: pam.Sealed, Op: "enter"})
+			return
+		}
+		if rt.has(countLogin) && !a.take(w, c, edge.LimitLogin, edge.Source(c.from)) {
+			return
+		}
+		if rt.access != public {
+			if err := a.login(r, c, rt); err != nil {
+				refuse(err)
+				return
+			}
+			if !a.take(w, c, edge.LimitUser, string(c.actor.User)) {
+				return
+			}
+			if rt.has(sensitive) && !a.take(w, c, edge.LimitSensitive, string(c.actor.User)) {
+				return
+			}
+			if err := checkScope(c.actor, rt); err != nil {
+				refuse(err)
+				return
+			}
+		}
+		if err := checkMediaType(r); err != nil {
+			refuse(err)
+			return
+		}
+		if key := r.Header.Get("Idempotency-Key"); key != "" && r.Method == http.MethodPost && rt.access != public {
+			a.idempotent(rt, key, ctx, next)
+			return
+		}
+		next(ctx)
+	}
+}
+
+// login finds out who asks.
+func (a *API) login(r *http.Request, c *call, rt route) error {
+	bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || len(r.Header.Values("Authorization")) != 1 {
+		return &pam.Error{Kind: pam.Unauthenticated, Op: "read token"}
+	}
+	if rt.has(restricted) {
+		actor, err := a.Identity.AuthenticateRestricted(r.Context(), bearer, clientOf(c))
+		c.actor = actor
+		return err
+	}
+	var org pam.OrgID
+	if rt.access == member {
+		org = pam.OrgID(r.Header.Get("X-Active-Org-Id"))
+	}
+	actor, err := a.Identity.Authenticate(r.Context(), bearer, org, clientOf(c))
+	c.actor = actor
+	if err == nil && rt.access == member && actor.Org == "" {
+		err = &pam.Error{Kind: pam.OrgDenied, Op: "enter organization"}
+	}
+	return err
+}
+
+func clientOf(c *call) identity.Client {
+	return identity.Client{From: c.from, RequestID: c.id, UserAgent: c.userAgent}
+}
+
+func checkScope(actor pam.Actor, rt route) error {
+	switch {
+	case rt.scope == "-" && actor.Token == pam.PersonalToken:
+		return pam.Errorf(pam.Denied, "check scope", "A personal access token cannot do this.")
+	case rt.scope == "" || rt.scope == "-" || actor.HasScope(rt.scope):
+		return nil
+	}
+	return pam.Errorf(pam.ScopeMissing, "check scope", "The token lacks the scope %s.", rt.scope)
+}
+
+// checkMediaType refuses a body that says it is not JSON. No body needs no
+// Content-Type; a merge patch has two names.
+func checkMediaType(r *http.Request) error {
+	if r.ContentLength == 0 || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return &pam.Error{Kind: pam.Unsupported, Op: "check media type"}
+	}
+	if err == nil && (media == "application/json" || media == "application/merge-patch+json" && r.Method == http.MethodPatch) {
+		return nil
+	}
+	return &pam.Error{Kind: pam.Unsupported, Op: "check media type"}
+}
+
+// take counts the request against a limit and answers 429 when it is spent.
+func (a *API) take(w http.ResponseWriter, c *call, category edge.Category, key string) bool {
+	rate, ok := a.limiter.Take(category, key)
+	if rate.Limit == 0 {
+		return true
+	}
+	if rate.Tighter(c.rate) {
+		c.rate = rate
+	}
+	if ok {
+		return true
+	}
+	seconds := max(1, int(rate.Reset.Sub(a.Clock.Now()).Round(time.Second)/time.Second))
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	writeError(w, a.refusal(c, pam.Errorf(pam.TooMany, "take", "Too many requests. Retry after %d seconds.", seconds)))
+	return false
+}

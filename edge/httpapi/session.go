@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	v1 "vaultpam/api/v1"
+	"vaultpam/pam"
+	"vaultpam/pam/broker"
+	"vaultpam/pam/session"
+)
+
+func sessionOf(s session.Session) v1.Session {
+	return v1.Session{
+		ID: string(s.ID), Status: string(s.Status), Protocol: string(s.Protocol), UserID: string(s.UserID), SafeID: string(s.SafeID),
+		ResourceID: string(s.ResourceID), AccountID: string(s.AccountID), StartedAt: s.StartedAt, EndedAt: moment(s.EndedAt), EndReason: s.EndReason,
+		RecordingID: string(s.RecordingID), BytesIn: s.BytesIn, BytesOut: s.BytesOut, ClientIP: s.ClientIP,
+	}
+}
+
+// span is the filters that sessions and recordings share.
+type span struct {
+	page
+	UserID     string    `query:"user_id" maxLength:"64"`
+	ResourceID string    `query:"resource_id" maxLength:"64"`
+	SafeID     string    `query:"safe_id" maxLength:"64"`
+	From       time.Time `query:"from" doc:"Started at or after, RFC 3339"`
+	To         time.Time `query:"to" doc:"Started before, RFC 3339"`
+}
+
+func (s span) query(more ...string) []string {
+	return append([]string{"user_id", s.UserID, "resource_id", s.ResourceID, "safe_id", s.SafeID, "from", stamp(s.From), "to", stamp(s.To)}, more...)
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func (a *API) listSessions(ctx context.Context, actor pam.Actor, in *struct {
+	span
+	Status string `query:"status" enum:"pending,active,ended,failed"`
+}) (*listOf[v1.Session], error) {
+	before, err := in.cursor()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := a.Sessions.List(ctx, actor, session.Filter{
+		UserID: pam.UserID(in.UserID), ResourceID: pam.ResourceID(in.ResourceID), SafeID: pam.SafeID(in.SafeID), Status: session.Status(in.Status),
+		From: in.From, Until: in.To, Before: pam.SessionID(before), Limit: in.limit() + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newList("/sessions", given(in.query("status", in.Status)...), in.page, rows, func(s session.Session) string { return string(s.ID) }, sessionOf), nil
+}
+
+func (a *API) postSession(ctx context.Context, actor pam.Actor, in *withBody[v1.SessionIn]) (*answer[v1.Launch], error) {
+	s, err := a.Broker.Launch(ctx, actor, broker.Want{Safe: in.Body.SafeID, Resource: in.Body.ResourceID, Account: in.Body.AccountID, Reason: in.Body.Reason})
+	if err != nil {
+		return nil, err
+	}
+	out := v1.Launch{ID: string(s.ID), Protocol: string(s.Protocol), ExpiresAt: s.ExpiresAt}
+	if s.Protocol == pam.SSH {
+		out.Command = a.SSHCommand(actor.Email, string(s.SafeID)+"+"+string(s.AccountID)+"@"+string(s.ResourceID))
+	}
+	return &answer[v1.Launch]{out}, nil
+}
+
+func (a *API) getSession(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Session], error) {
+	s, err := a.Sessions.ByID(ctx, actor, pam.SessionID(in.ID))
+	return reply(sessionOf(s), err)
+}
+
+func (a *API) terminateSession(ctx context.Context, actor pam.Actor, in *struct {
+	byID
+	raw
+}) (*answer[v1.Session], error) {
+	var body v1.TerminateIn
+	if len(in.RawBody) > 0 {
+		var err error
+		if body, err = decode[v1.TerminateIn](a, nil, in.RawBody); err != nil {
+			return nil, err
+		}
+	}
+	s, err := a.Sessions.Terminate(ctx, actor, pam.SessionID(in.ID), body.Reason)
+	return reply(sessionOf(s), err)
+}

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics counts what passes. Labels come from closed sets alone.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	m.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "vaultpam_api_request_duration_seconds", Help: "Requests by route, method and status.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
+	}, []string{"route", "method", "status"})
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	m.registry.MustRegister(
+		m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		gauge("vaultpam_broker_sessions_live", "Sessions that are live on this node.", func() float64 {
+			if s.broker == nil {
+				return 0
+			}
+			return float64(len(s.broker.Live()))
+		}),
+		gauge("vaultpam_vault_sealed", "1 while the vault is sealed.", func() float64 {
+			if s.vault.Status().Sealed {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "vaultpam_store_writes_total", Help: "Changes that were made durable."}, func() float64 { return float64(s.db.Stats().Writes) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "vaultpam_store_commits_total", Help: "Commits that made them so; fewer than writes, since writers share them."}, func() float64 { return float64(s.db.Stats().Commits) }),
+	)
+	return m
+}
+
+// observe counts one request. What matched no route shares one label, since
+// its path is the client's own.
+func (m *metrics) observe(route, method string, status int, took time.Duration) {
+	if route == "" {
+		route = "none"
+	}
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead:
+	default:
+		method = "other"
+	}
+	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// handler serves the metrics to whoever has token; nil without a token.
+func (m *metrics) handler(token string) http.Handler {
+	if token == "" {
+		return nil
+	}
+	inner := m.open()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"error":"TOKEN_INVALID","message":"The token is missing or wrong."}` + "\n"))
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+}
+
+func (m *metrics) open() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// metricsServer serves /metrics on an address of its own, if there is one.
+func (s *Server) metricsServer() (*http.Server, net.Listener, error) {
+	if s.cfg.Metrics == "" {
+		return nil, nil, nil
+	}
+	ln, err := net.Listen("tcp", s.cfg.Metrics)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--metrics-listen %s: %w", s.cfg.Metrics, err)
+	}
+	h := s.metrics.handler(s.cfg.MetricsToken)
+	if h == nil {
+		h = s.metrics.open()
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", h)
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}, ln, nil
+}

@@ -1,0 +1,325 @@
+// Package server puts the rooms together: it owns the configuration, the
+// order of starting and stopping, and the background jobs. It is the only
+// place that knows everything, and it decides nothing. Start at [Run].
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"vaultpam/edge"
+	"vaultpam/edge/httpapi"
+	"vaultpam/edge/sshproxy"
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
+	"vaultpam/pam"
+	"vaultpam/pam/account"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/broker"
+	"vaultpam/pam/checkout"
+	"vaultpam/pam/confirmation"
+	"vaultpam/pam/identity"
+	"vaultpam/pam/org"
+	"vaultpam/pam/recording"
+	"vaultpam/pam/resource"
+	"vaultpam/pam/safe"
+	"vaultpam/pam/session"
+	"vaultpam/server/demo"
+	"vaultpam/store"
+	"vaultpam/store/blobfs"
+	"vaultpam/vault"
+)
+
+// Server is an assembled server.
+type Server struct {
+	cfg     Config
+	version string
+	out     io.Writer
+	log     *slog.Logger
+	clock   clock.Clock
+	ids     *ids.Source
+	db      *store.DB
+	vault   *vault.Vault
+	scribe  *audit.Scribe
+
+	identity      *identity.Service
+	orgs          *org.Service
+	safes         *safe.Service
+	resources     *resource.Service
+	accounts      *account.Service
+	checkouts     *checkout.Service
+	confirmations *confirmation.Service
+	sessions      *session.Service
+	recordings    *recording.Service
+	audit         *audit.Log
+	broker        *broker.Broker
+	metrics       *metrics
+	demo          *demo.Target // nil outside of dev mode
+	firstRun      *credentials // of the owner made in this start, to be printed
+
+	httpListener, sshListener net.Listener
+}
+
+// Run starts a server and serves until ctx ends. Messages for the person who
+// started it go to stdout, the log to stderr.
+func Run(ctx context.Context, cfg Config, version string, stdout, stderr io.Writer) error {
+	if err := cfg.complete(); err != nil {
+		return err
+	}
+	s := &Server{cfg: cfg, version: version, out: stdout, clock: clock.Real{}}
+	s.ids = ids.NewSource(s.clock, rand.Reader)
+	var err error
+	if s.log, err = newLogger(cfg, stderr); err != nil {
+		return err
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		s.vault.Lock()
+		if err := s.db.Close(); err != nil {
+			s.log.Error("database not closed", "error", err)
+		}
+	}()
+	if err := s.assemble(); err != nil {
+		return err
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	if err := s.seed(ctx); err != nil {
+		_ = s.httpListener.Close()
+		_ = s.sshListener.Close()
+		return err
+	}
+	return s.serve(ctx)
+}
+
+func newLogger(cfg Config, w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level %s: debug, info, warn or error", cfg.LogLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch cfg.LogFormat {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	}
+	return nil, fmt.Errorf("--log-format %s: text or json", cfg.LogFormat)
+}
+
+// open opens the store and the vault.
+func (s *Server) open(ctx context.Context) error {
+	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	var err error
+	options := store.Options{DataDir: s.cfg.DataDir, DatabaseURL: s.cfg.DatabaseURL, Clock: s.clock, Logger: s.log}
+	if s.cfg.DatabaseURL != "" {
+		options.DataDir = ""
+	}
+	if s.db, err = store.Open(ctx, options); err != nil {
+		return err
+	}
+	if err := s.openVault(ctx); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	return nil
+}
+
+// assemble builds the services from the bottom up.
+func (s *Server) assemble() error {
+	s.scribe = audit.NewScribe(s.clock, s.ids)
+	passwords, err := identity.NewPasswords(identity.HashParams{
+		MemoryKiB: s.cfg.Argon2MemoryKiB, Time: s.cfg.Argon2Time, Parallelism: s.cfg.Argon2Parallelism, Concurrency: s.cfg.HashConcurrency,
+	}, rand.Reader)
+	if err != nil {
+		return err
+	}
+	events := s.db.Audit()
+	s.identity = identity.New(s.db, events, passwords, s.scribe, s.clock, s.ids, rand.Reader, s.log, identity.Options{LoginTTL: s.cfg.LoginTTL, Shared: s.cfg.DatabaseURL != ""})
+	s.orgs = org.New(s.db, passwords, s.scribe, s.clock, s.ids)
+	s.safes = safe.New(s.db, s.scribe, s.clock, s.ids)
+	s.resources = resource.New(s.db, s.scribe, s.clock, s.ids)
+	s.accounts = account.New(s.db, s.vault, s.scribe, s.clock, s.ids)
+	s.checkouts = checkout.New(s.db, s.safes, s.scribe, s.clock)
+	s.confirmations = confirmation.New(s.db, s.scribe, s.clock, s.ids)
+	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
+	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)
+	blobs, err := blobfs.Open(s.cfg.Recordings, int64(s.cfg.SpaceReserveMiB)<<20)
+	if err != nil {
+		return fmt.Errorf("recordings directory: %w", err)
+	}
+	s.recordings = recording.New(recording.Deps{
+		Store: s.db, Blobs: blobs, Sealer: s.vault, Signer: s.vault, Events: events, Scribe: s.scribe, Access: s.safes,
+		Clock: s.clock, Rand: rand.Reader, Log: s.log,
+	})
+	s.metrics = newMetrics(s)
+	s.db.Subscribe(s.identity.Changed)
+	return nil
+}
+
+// assembleBroker needs to know where the server listens: nobody reaches the
+// server through itself.
+func (s *Server) assembleBroker() error {
+	allow, err := s.cfg.localAllow()
+	if err != nil {
+		return err
+	}
+	rules := broker.LocalRules{Allow: allow, Dev: s.cfg.Dev}
+	for _, ln := range []net.Listener{s.httpListener, s.sshListener} {
+		if a, ok := ln.Addr().(*net.TCPAddr); ok {
+			rules.Own = append(rules.Own, a.AddrPort())
+		}
+	}
+	s.broker = broker.New(broker.Deps{
+		Store: s.db, Secrets: s.db, Actors: s.identity, Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed },
+		Recordings: s.recordings, Audit: s.db.Audit(), Scribe: s.scribe, Dialer: s.dialer(rules),
+		Targets: map[pam.Protocol]broker.Target{pam.SSH: sshTarget{}}, IDs: s.ids, Clock: s.clock, Log: s.log,
+	})
+	s.db.Subscribe(s.broker.Changed)
+	return nil
+}
+
+func (s *Server) api() *httpapi.API {
+	limits, _ := edge.ParseLimits(s.cfg.RateLimits) // checked by complete
+	proxies, _ := edge.ParseProxies(s.cfg.Proxies)
+	return httpapi.New(httpapi.Deps{
+		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limits: limits, HSTS: s.cfg.tls(),
+		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
+		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Broker: s.broker,
+		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
+		Metrics: s.metrics.handler(s.cfg.MetricsToken),
+	})
+}
+
+func (s *Server) sshServer(hostKeys []ssh.Signer) *sshproxy.Server {
+	limits, _ := edge.ParseLimits(s.cfg.RateLimits)
+	proxies, _ := edge.ParseProxies(s.cfg.Proxies)
+	return sshproxy.New(sshproxy.Deps{
+		Identity: s.identity, Door: s.broker, HostKeys: hostKeys, Proxies: proxies,
+		Limiter: edge.NewRateLimiter(limits, s.clock), Log: s.log,
+	})
+}
+
+// listen takes the addresses before anything is changed, so that a port in
+// use is said at once.
+func (s *Server) listen() error {
+	var err error
+	if s.httpListener, err = net.Listen("tcp", s.cfg.Listen); err != nil {
+		return fmt.Errorf("--listen %s: %w", s.cfg.Listen, err)
+	}
+	if s.sshListener, err = net.Listen("tcp", s.cfg.SSHListen); err != nil {
+		return errors.Join(fmt.Errorf("--ssh-listen %s: %w", s.cfg.SSHListen, err), s.httpListener.Close())
+	}
+	return s.assembleBroker()
+}
+
+// Limits on connections of the API.
+const (
+	maxConnections = 4096
+	maxPerSource   = 1024
+)
+
+// serve runs until ctx ends, then stops in order: no new requests and
+// sessions, live sessions told and closed, jobs done, listeners gone.
+func (s *Server) serve(ctx context.Context) error {
+	hostKeys, err := s.hostKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.recoverAll(ctx); err != nil {
+		return err
+	}
+	api := s.api().Server()
+	tlsConfig, acme, err := s.tlsConfig()
+	if err != nil {
+		return err
+	}
+	proxies, _ := edge.ParseProxies(s.cfg.Proxies)
+	ln := edge.LimitListener(s.httpListener, maxConnections, maxPerSource, proxies)
+	api.TLSConfig = tlsConfig
+	metricsServer, metricsListener, err := s.metricsServer()
+	if err != nil {
+		return err
+	}
+
+	// jobs outlive the listeners: ends of sessions are still to be written.
+	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJobs()
+	group := newGroup(ctx)
+	background := newGroup(jobs)
+	background.run("broker", func(ctx context.Context) error { s.broker.Run(ctx); return nil })
+	background.run("identity", s.identity.Run)
+	background.run("jobs", s.jobs)
+	if s.demo != nil {
+		background.run("demo target", s.demo.Run)
+	}
+	group.run("API", func(ctx context.Context) error {
+		if api.TLSConfig != nil {
+			return serveHTTP(ctx, api, func() error { return api.ServeTLS(ln, "", "") }, s.cfg.DrainTimeout)
+		}
+		return serveHTTP(ctx, api, func() error { return api.Serve(ln) }, s.cfg.DrainTimeout)
+	})
+	if acme != nil {
+		group.run("ACME", acme)
+	}
+	if metricsServer != nil {
+		group.run("metrics", func(ctx context.Context) error {
+			return serveHTTP(ctx, metricsServer, func() error { return metricsServer.Serve(metricsListener) }, time.Second)
+		})
+	}
+	group.run("SSH", func(ctx context.Context) error {
+		go func() { // ends soon after ctx: its own deadline bounds it
+			<-ctx.Done()
+			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
+			defer cancel()
+			if err := s.broker.Drain(drain); err != nil {
+				s.log.Warn("sessions were cut", "error", err)
+			}
+		}()
+		return s.sshServer(hostKeys).Serve(ctx, s.sshListener)
+	})
+	s.announce(hostKeys)
+	err = group.wait()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
+	defer cancel()
+	err = errors.Join(err, s.broker.Drain(drain))
+	s.note(drain, audit.ServerStopped)
+	stopJobs()
+	return errors.Join(err, background.wait())
+}
+
+// serveHTTP serves until ctx ends, then lets requests under way finish.
+func serveHTTP(ctx context.Context, srv *http.Server, serve func() error, patience time.Duration) error {
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		err := srv.Shutdown(drain)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = srv.Close()
+		}
+		stopped <- err
+	})
+	err := serve()
+	if stop() { // ctx has not ended: serving failed
+		return err
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}

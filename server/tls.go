@@ -1,0 +1,77 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/acme/autocert"
+)
+
+// tlsConfig returns nil for plain HTTP, which complete allows on loopback
+// alone. With ACME it also returns what answers the authority's HTTP
+// challenge on port 80 and sends everybody else to HTTPS.
+func (s *Server) tlsConfig() (*tls.Config, func(context.Context) error, error) {
+	switch {
+	case s.cfg.TLSCert != "":
+		files := &certFiles{cert: s.cfg.TLSCert, key: s.cfg.TLSKey}
+		if _, err := files.get(nil); err != nil {
+			return nil, nil, fmt.Errorf("--tls-cert: %w", err)
+		}
+		return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: files.get, NextProtos: []string{"h2", "http/1.1"}}, nil, nil
+	case len(s.cfg.ACMEDomains) > 0:
+		m := &autocert.Manager{
+			Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(s.cfg.ACMEDomains...), Email: s.cfg.ACMEEmail,
+			Cache: autocert.DirCache(filepath.Join(s.cfg.DataDir, "acme")),
+		}
+		cfg := m.TLSConfig()
+		cfg.MinVersion = tls.VersionTLS12
+		return cfg, func(ctx context.Context) error {
+			ln, err := net.Listen("tcp", ":80")
+			if err != nil {
+				return err
+			}
+			srv := &http.Server{Handler: m.HTTPHandler(nil), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
+			return serveHTTP(ctx, srv, func() error { return srv.Serve(ln) }, time.Second)
+		}, nil
+	}
+	return nil, nil, nil
+}
+
+// certFiles reads a certificate again when its file changes, so that a
+// renewal needs no restart.
+type certFiles struct {
+	cert, key string
+
+	mu      sync.Mutex // guards all below
+	read    time.Time
+	current *tls.Certificate
+}
+
+func (f *certFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := os.Stat(f.cert)
+	if err == nil && f.current != nil && info.ModTime().Equal(f.read) {
+		return f.current, nil
+	}
+	var pair tls.Certificate
+	if err == nil {
+		pair, err = tls.LoadX509KeyPair(f.cert, f.key)
+	}
+	if err != nil {
+		if f.current != nil { // half-written: the old one is still good
+			return f.current, nil
+		}
+		return nil, errors.New("the certificate and its key cannot be read")
+	}
+	f.read, f.current = info.ModTime(), &pair
+	return f.current, nil
+}
