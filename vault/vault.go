@@ -167,7 +167,8 @@ func (v *Vault) Unseal(ctx context.Context) error {
 
 // Lock seals the vault. It waits for those who use a key at this moment, then
 // overwrites all keys; whoever comes later gets an Error of kind Sealed.
-// Values that were opened before belong to their holders.
+// Values that were opened before belong to their holders. What crypto/ed25519
+// caches of a signing key is out of reach and goes with the garbage collector.
 func (v *Vault) Lock() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
