@@ -9,6 +9,8 @@ import (
 	"vaultpam/pam/broker"
 )
 
+var _ broker.Store = (*DB)(nil)
+
 // SafesOf is broker.Store's.
 func (db *DB) SafesOf(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time, limit int) ([]broker.SafeRef, error) {
 	var w where

@@ -32,9 +32,9 @@ var environment = map[string]bool{"LANG": true, "TERM": true, "COLORTERM": true}
 
 // ptyRequest is the payload of pty-req (RFC 4254 section 6.2).
 type ptyRequest struct {
-	Term string
-	sshpump.WindowChange
-	Modes string
+	Term                         string
+	Columns, Rows, Width, Height uint32
+	Modes                        string
 }
 
 // channel is one session channel of a client (RFC 4254 section 6).
@@ -141,7 +141,7 @@ func (x *channel) setPTY(payload []byte, started bool) bool {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.pty, x.size = payload, m.WindowChange
+	x.pty, x.size = payload, sshpump.WindowChange{Columns: m.Columns, Rows: m.Rows, Width: m.Width, Height: m.Height}
 	return true
 }
 

@@ -82,13 +82,18 @@ func (c *conn) run(parent context.Context, channels <-chan ssh.NewChannel, reque
 	}
 	c.gone(errGone)
 	_ = c.ssh.Close()
+	c.opening.Lock() // an opening under way ends with ctx
+	if !c.opened {
+		c.opened, c.refused = true, errGone
+	}
+	if c.target != nil {
+		_ = c.target.Close() // it confirms no close of a channel while its program runs
+	}
+	c.opening.Unlock()
 	c.wg.Wait()
-	c.opening.Lock()
-	defer c.opening.Unlock()
 	if c.live == nil {
 		return
 	}
-	_ = c.target.Close()
 	reason := "client disconnected"
 	if c.open == 0 && c.last != "" {
 		reason = c.last

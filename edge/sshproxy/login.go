@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"strings"
 
 	"golang.org/x/crypto/ssh"
 
 	"vaultpam/edge"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
+	"vaultpam/pam/identity"
 )
 
 // errLogin is every failure of a login, whatever the reason.
@@ -21,7 +21,11 @@ var errLogin = errors.New("sshproxy: authentication failed")
 var (
 	ciphers      = []string{ssh.CipherAES128GCM, ssh.CipherAES256GCM, ssh.CipherChaCha20Poly1305, ssh.CipherAES128CTR, ssh.CipherAES192CTR, ssh.CipherAES256CTR}
 	keyExchanges = []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519, ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521, ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDH14SHA256}
-	macs         = []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM, ssh.HMACSHA256, ssh.HMACSHA512}
+	signatures   = []string{
+		ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
+	}
+	macs = []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM, ssh.HMACSHA256, ssh.HMACSHA512}
 )
 
 // actorKey is where the permissions of a login hold the pam.Actor.
@@ -37,6 +41,7 @@ type login struct {
 func (l *login) config() *ssh.ServerConfig {
 	c := &ssh.ServerConfig{
 		Config:                    ssh.Config{Ciphers: ciphers, KeyExchanges: keyExchanges, MACs: macs},
+		PublicKeyAuthAlgorithms:   signatures,
 		MaxAuthTries:              maxAuthTries,
 		PasswordCallback:          l.password,
 		PublicKeyCallback:         l.offered,
@@ -62,7 +67,7 @@ func (l *login) password(m ssh.ConnMetadata, password []byte) (*ssh.Permissions,
 	n, _ := parseName(m.User())
 	v := secret.New(bytes.Clone(password))
 	defer v.Wipe()
-	actor, err := l.s.Identity.AuthenticatePassword(l.ctx, n.email, v, l.from)
+	actor, err := l.s.Identity.AuthenticatePassword(l.ctx, n.email, v, l.client())
 	if err != nil {
 		l.note(err)
 		return nil, errLogin
@@ -71,14 +76,22 @@ func (l *login) password(m ssh.ConnMetadata, password []byte) (*ssh.Permissions,
 }
 
 // offered answers whether a key could log in. The client has proved nothing
-// yet, so that nothing may come of it.
+// yet, so that nothing may come of it: no permissions, no trace.
 func (l *login) offered(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	n, err := parseName(m.User())
+	if err != nil || !l.s.Identity.KnowsKey(l.ctx, n.email, key) {
+		return nil, errLogin
+	}
+	return nil, nil
+}
+
+// proved is called with exactly the key that signed, and makes the identity.
+func (l *login) proved(m ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
 	n, err := parseName(m.User())
 	if err != nil {
 		return nil, errLogin
 	}
-	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
-	actor, err := l.s.Identity.FindKey(l.ctx, n.email, line, l.from)
+	actor, err := l.s.Identity.AuthenticateKey(l.ctx, n.email, key, l.client())
 	if err != nil {
 		l.note(err)
 		return nil, errLogin
@@ -86,17 +99,8 @@ func (l *login) offered(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions
 	return permissions(actor), nil
 }
 
-// proved is called with the permissions of exactly the key that signed.
-func (l *login) proved(_ ssh.ConnMetadata, _ ssh.PublicKey, p *ssh.Permissions, _ string) (*ssh.Permissions, error) {
-	actor, ok := p.ExtraData[actorKey{}].(pam.Actor)
-	if !ok {
-		return nil, errLogin
-	}
-	if err := l.s.Identity.KeyUsed(l.ctx, actor); err != nil {
-		l.note(err)
-		return nil, errLogin
-	}
-	return p, nil
+func (l *login) client() identity.Client {
+	return identity.Client{From: l.from}
 }
 
 // note logs a failure that is not the client's.

@@ -22,6 +22,7 @@ import (
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/broker"
+	"vaultpam/pam/identity"
 	"vaultpam/wire/proxyproto"
 )
 
@@ -29,12 +30,12 @@ import (
 type Identity interface {
 	// AuthenticatePassword checks a password. Every failure is the same and
 	// takes the same time.
-	AuthenticatePassword(ctx context.Context, email string, password secret.Value, from netip.Addr) (pam.Actor, error)
-	// FindKey says whose key this is, if email has registered it. It is asked
-	// before the client has proved to hold the key, and has no effect.
-	FindKey(ctx context.Context, email, line string, from netip.Addr) (pam.Actor, error)
-	// KeyUsed notes a login by key, after the proof.
-	KeyUsed(ctx context.Context, actor pam.Actor) error
+	AuthenticatePassword(ctx context.Context, email string, password secret.Value, c identity.Client) (pam.Actor, error)
+	// KnowsKey says whether email has registered key. It is asked before the
+	// client has proved to hold it, and has no effect.
+	KnowsKey(ctx context.Context, email string, key ssh.PublicKey) bool
+	// AuthenticateKey says who has signed with key.
+	AuthenticateKey(ctx context.Context, email string, key ssh.PublicKey, c identity.Client) (pam.Actor, error)
 }
 
 // Door opens sessions. *broker.Broker satisfies it.
@@ -168,7 +169,11 @@ func (s *Server) serve(ctx context.Context, raw net.Conn, e *entry) {
 	}
 	// The identity is that of the proof that succeeded, which is what the
 	// connection's permissions hold; never that of a key that was offered.
-	who, ok := sc.Permissions.ExtraData[actorKey{}].(pam.Actor)
+	var who pam.Actor
+	ok := sc.Permissions != nil
+	if ok {
+		who, ok = sc.Permissions.ExtraData[actorKey{}].(pam.Actor)
+	}
 	n, err := parseName(sc.User())
 	if !ok || err != nil {
 		_ = sc.Close()
