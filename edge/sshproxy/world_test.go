@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"vaultpam/edge"
 	"vaultpam/edge/sshproxy"
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
@@ -98,6 +99,11 @@ func (w *world) must(err error) {
 
 func newWorld(t *testing.T, limits ...sshproxy.Limits) *world {
 	t.Helper()
+	return newWorldBehind(t, nil, limits...)
+}
+
+func newWorldBehind(t *testing.T, proxies edge.Proxies, limits ...sshproxy.Limits) *world {
+	t.Helper()
 	w := &world{t: t, clock: &movable{}, dir: t.TempDir(), sshd: target.StartSSHD(t)}
 	ctx := t.Context()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -149,7 +155,7 @@ func newWorld(t *testing.T, limits ...sshproxy.Limits) *world {
 	signer, err := ssh.NewSignerFromKey(key)
 	w.must(err)
 	w.hostKey = signer.PublicKey()
-	d := sshproxy.Deps{Identity: w.ids, Door: w.broker, HostKeys: []ssh.Signer{signer}, Log: log}
+	d := sshproxy.Deps{Identity: w.ids, Door: w.broker, HostKeys: []ssh.Signer{signer}, Proxies: proxies, Log: log}
 	if len(limits) > 0 {
 		d.Limits = limits[0]
 	}
