@@ -33,7 +33,7 @@ type Binding struct {
 
 // RecordingFailure says what happens when a recording cannot be written.
 type RecordingFailure struct {
-	Mode         string `json:"mode" enum:"closed,grace"`
+	Mode         string `json:"mode" required:"false" enum:"closed,grace"`
 	GraceSeconds int    `json:"grace_seconds,omitempty"`
 }
 
@@ -52,16 +52,16 @@ type HourWindow struct {
 
 // CheckoutRules say whether and for how long a secret may be revealed.
 type CheckoutRules struct {
-	Enabled    bool `json:"enabled"`
-	TTLSeconds int  `json:"ttl_seconds,omitempty"`
-	Exclusive  bool `json:"exclusive,omitempty"`
+	Enabled    bool `json:"enabled" required:"false"`
+	TTLSeconds int  `json:"ttl_seconds" required:"false"`
+	Exclusive  bool `json:"exclusive" required:"false"`
 }
 
 // RotationRules say when the accounts' credentials rotate.
 type RotationRules struct {
-	IntervalDays int  `json:"interval_days,omitempty"`
-	AfterSession bool `json:"after_session,omitempty"`
-	AfterCheckIn bool `json:"after_check_in,omitempty"`
+	IntervalDays int  `json:"interval_days" required:"false"`
+	AfterSession bool `json:"after_session" required:"false"`
+	AfterCheckIn bool `json:"after_check_in" required:"false"`
 }
 
 // Safe is the object that grants access.

@@ -50,7 +50,7 @@ func accountReply(acc account.Account, err error) (*versioned[v1.Account], error
 	return &versioned[v1.Account]{etag(acc.Version), accountOf(acc)}, nil
 }
 
-func (a *API) listAccounts(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.Account], error) {
+func (a *API) listAccounts(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Account], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (a *API) listAccounts(ctx context.Context, actor pam.Actor, in *page) (*lis
 	return newList("/accounts", nil, *in, rows, account.Account.Cursor, accountOf), nil
 }
 
-func (a *API) postAccount(ctx context.Context, actor pam.Actor, in *raw) (*versioned[v1.Account], error) {
+func (a *API) postAccount(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Account], error) {
 	body, err := decode[v1.AccountIn](a, nil, in.RawBody)
 	clear(in.RawBody) // it may hold a secret
 	if err != nil {
@@ -76,7 +76,7 @@ func (a *API) postAccount(ctx context.Context, actor pam.Actor, in *raw) (*versi
 	return accountReply(a.Accounts.Create(ctx, actor, accountSettings(body.Name, body.Slug, body.Username, body.ResourceID), c))
 }
 
-func (a *API) getAccount(ctx context.Context, actor pam.Actor, in *byID) (*versioned[v1.Account], error) {
+func (a *API) getAccount(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.Account], error) {
 	return accountReply(a.Accounts.ByID(ctx, actor, pam.AccountID(in.ID)))
 }
 
@@ -108,8 +108,8 @@ func (a *API) deleteAccount(ctx context.Context, actor pam.Actor, in *removal) (
 }
 
 func (a *API) putCredential(ctx context.Context, actor pam.Actor, in *struct {
-	byID
-	raw
+	ByID
+	Raw
 }) (*answer[v1.Credential], error) {
 	body, err := decode[v1.CredentialIn](a, nil, in.RawBody)
 	clear(in.RawBody) // it holds a secret
@@ -124,8 +124,8 @@ func (a *API) putCredential(ctx context.Context, actor pam.Actor, in *struct {
 }
 
 func (a *API) checkAccount(ctx context.Context, actor pam.Actor, in *struct {
-	byID
-	raw
+	ByID
+	Raw
 }) (*answer[v1.CredentialCheck], error) {
 	var body v1.CredentialCheckIn
 	if len(in.RawBody) > 0 {
@@ -142,7 +142,7 @@ func (a *API) checkAccount(ctx context.Context, actor pam.Actor, in *struct {
 	return reply(v1.CredentialCheck{OK: true}, err)
 }
 
-func (a *API) listVersions(ctx context.Context, actor pam.Actor, in *byID) (*answer[[]v1.CredentialVersion], error) {
+func (a *API) listVersions(ctx context.Context, actor pam.Actor, in *ByID) (*answer[[]v1.CredentialVersion], error) {
 	rows, err := a.Accounts.Versions(ctx, actor, pam.AccountID(in.ID))
 	if err != nil {
 		return nil, err

@@ -43,14 +43,14 @@ func eventOf(e audit.Event) v1.AuditEvent {
 	return out
 }
 
-// logScope chooses between the organization's log and the instance's own.
-type logScope struct {
+// LogScope chooses between the organization's log and the instance's own.
+type LogScope struct {
 	Instance bool `query:"instance" doc:"The instance's own log, for its administrators"`
 }
 
 func (a *API) listEvents(ctx context.Context, actor pam.Actor, in *struct {
-	page
-	logScope
+	Page
+	LogScope
 	Type     string    `query:"type" maxLength:"64"`
 	Category string    `query:"category" maxLength:"64"`
 	ActorID  string    `query:"actor_id" maxLength:"64"`
@@ -73,11 +73,11 @@ func (a *API) listEvents(ctx context.Context, actor pam.Actor, in *struct {
 	if in.Instance {
 		query.Set("instance", "true")
 	}
-	return newList("/audit-events", query, in.page, rows, func(e audit.Event) string { return string(e.ID) }, eventOf), nil
+	return newList("/audit-events", query, in.Page, rows, func(e audit.Event) string { return string(e.ID) }, eventOf), nil
 }
 
 func (a *API) exportEvents(ctx context.Context, actor pam.Actor, in *struct {
-	logScope
+	LogScope
 	Format string    `query:"format" enum:"ndjson,csv" doc:"Default ndjson"`
 	From   time.Time `query:"from" doc:"At or after, RFC 3339"`
 	To     time.Time `query:"to" doc:"Before, RFC 3339"`
@@ -94,13 +94,13 @@ func (a *API) exportEvents(ctx context.Context, actor pam.Actor, in *struct {
 	}}, nil
 }
 
-func (a *API) getCheckpoint(ctx context.Context, actor pam.Actor, in *logScope) (*answer[v1.Checkpoint], error) {
+func (a *API) getCheckpoint(ctx context.Context, actor pam.Actor, in *LogScope) (*answer[v1.Checkpoint], error) {
 	c, key, err := a.Audit.SignedCheckpoint(ctx, actor, in.Instance)
 	return reply(v1.Checkpoint{Note: c.Note, Key: key, TreeSize: c.Size, RootHash: base64.StdEncoding.EncodeToString(c.Root[:])}, err)
 }
 
 func (a *API) getProof(ctx context.Context, actor pam.Actor, in *struct {
-	logScope
+	LogScope
 	LeafIndex int64 `query:"leaf_index" default:"-1" doc:"For an inclusion proof: the event's leaf"`
 	FromSize  int64 `query:"from_size" default:"-1" doc:"For a consistency proof: the size of the earlier checkpoint"`
 	TreeSize  int64 `query:"tree_size" minimum:"0" doc:"Of the checkpoint; 0: the log as it stands"`

@@ -40,7 +40,9 @@ func decode[T any](a *API, base any, body []byte) (T, error) {
 	registry := a.huma.OpenAPI().Components.Schemas
 	schema := registry.Schema(typeOf[T](), false, typeOf[T]().Name())
 	var result huma.ValidateResult
-	huma.Validate(registry, schema, huma.NewPathBuffer([]byte("body"), 4), huma.ModeWriteToServer, merged, &result)
+	path := huma.NewPathBuffer(make([]byte, 0, 128), 0)
+	path.Push("body")
+	huma.Validate(registry, schema, path, huma.ModeWriteToServer, merged, &result)
 	if len(result.Errors) > 0 {
 		return out, newError(422, "validation failed", result.Errors...)
 	}

@@ -16,7 +16,7 @@ func checkoutOf(c checkout.Checkout) v1.Checkout {
 }
 
 func (a *API) listCheckouts(ctx context.Context, actor pam.Actor, in *struct {
-	page
+	Page
 	SafeID    string `query:"safe_id" maxLength:"64"`
 	AccountID string `query:"account_id" maxLength:"64"`
 }) (*listOf[v1.Checkout], error) {
@@ -28,7 +28,7 @@ func (a *API) listCheckouts(ctx context.Context, actor pam.Actor, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return newList("/checkouts", given("safe_id", in.SafeID, "account_id", in.AccountID), in.page, rows, checkout.Checkout.Cursor, checkoutOf), nil
+	return newList("/checkouts", given("safe_id", in.SafeID, "account_id", in.AccountID), in.Page, rows, checkout.Checkout.Cursor, checkoutOf), nil
 }
 
 // given keeps the filters that were asked for, for the link to the next page.
@@ -42,7 +42,7 @@ func given(pairs ...string) url.Values {
 	return q
 }
 
-func (a *API) getCheckout(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Checkout], error) {
+func (a *API) getCheckout(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Checkout], error) {
 	c, err := a.Checkouts.ByID(ctx, actor, pam.CheckoutID(in.ID))
 	return reply(checkoutOf(c), err)
 }
@@ -58,7 +58,7 @@ func (a *API) postCheckout(ctx context.Context, actor pam.Actor, in *withBody[v1
 	return &answer[v1.Checkout]{out}, nil
 }
 
-func (a *API) checkIn(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Checkout], error) {
+func (a *API) checkIn(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Checkout], error) {
 	c, err := a.Checkouts.CheckIn(ctx, actor, pam.CheckoutID(in.ID))
 	return reply(checkoutOf(c), err)
 }
@@ -72,7 +72,7 @@ func confirmationOf(c confirmation.Confirmation) v1.Confirmation {
 }
 
 func (a *API) listConfirmations(ctx context.Context, actor pam.Actor, in *struct {
-	page
+	Page
 	Status string `query:"status" enum:"pending,confirmed,rejected,superseded"`
 	SafeID string `query:"safe_id" maxLength:"64"`
 }) (*listOf[v1.Confirmation], error) {
@@ -84,20 +84,20 @@ func (a *API) listConfirmations(ctx context.Context, actor pam.Actor, in *struct
 	if err != nil {
 		return nil, err
 	}
-	return newList("/confirmations", given("status", in.Status, "safe_id", in.SafeID), in.page, rows, confirmation.Confirmation.Cursor, confirmationOf), nil
+	return newList("/confirmations", given("status", in.Status, "safe_id", in.SafeID), in.Page, rows, confirmation.Confirmation.Cursor, confirmationOf), nil
 }
 
-func (a *API) getConfirmation(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Confirmation], error) {
+func (a *API) getConfirmation(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Confirmation], error) {
 	c, err := a.Confirmations.ByID(ctx, actor, pam.ConfirmationID(in.ID))
 	return reply(confirmationOf(c), err)
 }
 
-func (a *API) confirm(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Confirmation], error) {
+func (a *API) confirm(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Confirmation], error) {
 	c, err := a.Confirmations.Confirm(ctx, actor, pam.ConfirmationID(in.ID))
 	return reply(confirmationOf(c), err)
 }
 
-func (a *API) reject(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Confirmation], error) {
+func (a *API) reject(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Confirmation], error) {
 	c, err := a.Confirmations.Reject(ctx, actor, pam.ConfirmationID(in.ID))
 	return reply(confirmationOf(c), err)
 }

@@ -137,13 +137,23 @@ func newError(status int, message string, errs ...error) *apiError {
 			e.status, e.code, e.message = http.StatusBadRequest, "BAD_REQUEST", "The body is not valid JSON."
 			return e
 		}
-		field := d.Location
-		for _, prefix := range []string{"body.", "query.", "path.", "header."} {
-			field = strings.TrimPrefix(field, prefix)
-		}
-		e.details = append(e.details, v1.Problem{Field: field, Problem: d.Message})
+		e.details = append(e.details, problemOf(d))
 	}
 	return e
+}
+
+// problemOf names the field as the client wrote it, also where huma names the
+// object that lacks it.
+func problemOf(d *huma.ErrorDetail) v1.Problem {
+	field, problem := d.Location, d.Message
+	if missing, ok := strings.CutPrefix(problem, "expected required property "); ok {
+		name, _, _ := strings.Cut(missing, " ")
+		field, problem = field+"."+name, "is required"
+	}
+	for _, prefix := range []string{"body.", "query.", "path.", "header."} {
+		field = strings.TrimPrefix(field, prefix)
+	}
+	return v1.Problem{Field: field, Problem: problem}
 }
 
 // writeError answers outside of huma's handlers.

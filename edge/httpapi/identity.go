@@ -53,7 +53,7 @@ func (a *API) getMe(ctx context.Context, actor pam.Actor, _ *nothing) (*answer[v
 	return reply(meOf(u), err)
 }
 
-func (a *API) patchMe(ctx context.Context, actor pam.Actor, in *raw) (*answer[v1.Me], error) {
+func (a *API) patchMe(ctx context.Context, actor pam.Actor, in *Raw) (*answer[v1.Me], error) {
 	body, err := decode[v1.MeIn](a, nil, in.RawBody)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (a *API) putPassword(ctx context.Context, actor pam.Actor, in *struct {
 	return nil, a.Identity.ChangePassword(ctx, actor, bearerOf(in.Authorization), current, next, client(ctx))
 }
 
-func (a *API) listLogins(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.Login], error) {
+func (a *API) listLogins(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Login], error) {
 	rows, err := a.Identity.Logins(ctx, actor)
 	if err != nil {
 		return nil, err
@@ -86,11 +86,11 @@ func (a *API) listLogins(ctx context.Context, actor pam.Actor, in *page) (*listO
 	}), nil
 }
 
-func (a *API) deleteLogin(ctx context.Context, actor pam.Actor, in *byID) (*nothing, error) {
+func (a *API) deleteLogin(ctx context.Context, actor pam.Actor, in *ByID) (*nothing, error) {
 	return nil, a.Identity.RevokeLogin(ctx, actor, pam.LoginID(in.ID))
 }
 
-func (a *API) listSSHKeys(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.SSHKey], error) {
+func (a *API) listSSHKeys(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.SSHKey], error) {
 	rows, err := a.Identity.SSHKeys(ctx, actor)
 	if err != nil {
 		return nil, err
@@ -107,11 +107,11 @@ func (a *API) postSSHKey(ctx context.Context, actor pam.Actor, in *withBody[v1.S
 	return reply(sshKeyOf(k), err)
 }
 
-func (a *API) deleteSSHKey(ctx context.Context, actor pam.Actor, in *byID) (*nothing, error) {
+func (a *API) deleteSSHKey(ctx context.Context, actor pam.Actor, in *ByID) (*nothing, error) {
 	return nil, a.Identity.RemoveSSHKey(ctx, actor, pam.KeyID(in.ID))
 }
 
-func (a *API) listTokens(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.PersonalAccessToken], error) {
+func (a *API) listTokens(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.PersonalAccessToken], error) {
 	rows, err := a.Identity.AccessTokens(ctx, actor)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (a *API) postToken(ctx context.Context, actor pam.Actor, in *withBody[v1.Pe
 	return &answer[v1.PersonalAccessToken]{out}, nil
 }
 
-func (a *API) deleteToken(ctx context.Context, actor pam.Actor, in *byID) (*nothing, error) {
+func (a *API) deleteToken(ctx context.Context, actor pam.Actor, in *ByID) (*nothing, error) {
 	return nil, a.Identity.RevokeAccessToken(ctx, actor, pam.TokenID(in.ID))
 }
 

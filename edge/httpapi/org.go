@@ -61,7 +61,7 @@ func orgOf(o org.Organization) v1.Org {
 }
 
 func (a *API) patchOrg(ctx context.Context, actor pam.Actor, in *struct {
-	raw
+	Raw
 	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that was read"`
 }) (*versioned[v1.Org], error) {
 	version, err := ifMatch(in.IfMatch)
@@ -87,7 +87,7 @@ func (a *API) patchOrg(ctx context.Context, actor pam.Actor, in *struct {
 	return orgReply(o, err)
 }
 
-func (a *API) listOrganizations(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.Org], error) {
+func (a *API) listOrganizations(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Org], error) {
 	before, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func memberOf(m org.Member) v1.Member {
 	return v1.Member{UserID: string(m.User), Email: m.Email, Name: m.Name, Role: string(m.Role), Status: string(m.Status), JoinedAt: m.JoinedAt}
 }
 
-func (a *API) listMembers(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.Member], error) {
+func (a *API) listMembers(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Member], error) {
 	before, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -130,18 +130,18 @@ func (a *API) postMember(ctx context.Context, actor pam.Actor, in *withBody[v1.M
 	return reply(memberOf(m), err)
 }
 
-type byUser struct {
+type ByUser struct {
 	UserID string `path:"user_id" maxLength:"64"`
 }
 
-func (a *API) getMember(ctx context.Context, actor pam.Actor, in *byUser) (*answer[v1.Member], error) {
+func (a *API) getMember(ctx context.Context, actor pam.Actor, in *ByUser) (*answer[v1.Member], error) {
 	m, err := a.Orgs.Member(ctx, actor, pam.UserID(in.UserID))
 	return reply(memberOf(m), err)
 }
 
 func (a *API) patchMember(ctx context.Context, actor pam.Actor, in *struct {
-	byUser
-	raw
+	ByUser
+	Raw
 }) (*answer[v1.Member], error) {
 	old, err := a.Orgs.Member(ctx, actor, pam.UserID(in.UserID))
 	if err != nil {
@@ -155,16 +155,16 @@ func (a *API) patchMember(ctx context.Context, actor pam.Actor, in *struct {
 	return reply(memberOf(m), err)
 }
 
-func (a *API) deleteMember(ctx context.Context, actor pam.Actor, in *byUser) (*nothing, error) {
+func (a *API) deleteMember(ctx context.Context, actor pam.Actor, in *ByUser) (*nothing, error) {
 	return nil, a.Orgs.Remove(ctx, actor, pam.UserID(in.UserID))
 }
 
-func (a *API) suspendMember(ctx context.Context, actor pam.Actor, in *byUser) (*answer[v1.Member], error) {
+func (a *API) suspendMember(ctx context.Context, actor pam.Actor, in *ByUser) (*answer[v1.Member], error) {
 	m, err := a.Orgs.Suspend(ctx, actor, pam.UserID(in.UserID))
 	return reply(memberOf(m), err)
 }
 
-func (a *API) resumeMember(ctx context.Context, actor pam.Actor, in *byUser) (*answer[v1.Member], error) {
+func (a *API) resumeMember(ctx context.Context, actor pam.Actor, in *ByUser) (*answer[v1.Member], error) {
 	m, err := a.Orgs.Resume(ctx, actor, pam.UserID(in.UserID))
 	return reply(memberOf(m), err)
 }

@@ -11,14 +11,14 @@ import (
 // maxPage is the default and the highest number of rows of a list.
 const maxPage = 1000
 
-// page is what every list takes.
-type page struct {
+// Page is what every list takes.
+type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Default and most 1000"`
 	Cursor string `query:"cursor" maxLength:"1024" doc:"From the Link header of the page before"`
 }
 
 // limit returns how many rows are wanted.
-func (p page) limit() int {
+func (p Page) limit() int {
 	if p.Limit == 0 {
 		return maxPage
 	}
@@ -26,7 +26,7 @@ func (p page) limit() int {
 }
 
 // cursor decodes what link made.
-func (p page) cursor() (string, error) {
+func (p Page) cursor() (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 	if err != nil {
 		var ps pam.Problems
@@ -44,7 +44,7 @@ type listOf[T any] struct {
 
 // newList turns up to limit+1 rows into a page: the row too many says that
 // there is a next page, which starts after cursorOf(the last row shown).
-func newList[S, T any](path string, query url.Values, p page, rows []S, cursorOf func(S) string, shape func(S) T) *listOf[T] {
+func newList[S, T any](path string, query url.Values, p Page, rows []S, cursorOf func(S) string, shape func(S) T) *listOf[T] {
 	out := &listOf[T]{Body: make([]T, 0, min(len(rows), p.limit()))}
 	if n := p.limit(); len(rows) > n {
 		rows = rows[:n]

@@ -20,7 +20,7 @@ func recordingOf(r recording.Recording) v1.Recording {
 }
 
 func (a *API) listRecordings(ctx context.Context, actor pam.Actor, in *struct {
-	span
+	Span
 	SessionID     string `query:"session_id" maxLength:"64"`
 	Status        string `query:"status" enum:"in_progress,completed,error"`
 	MinDurationMS int64  `query:"min_duration_ms" minimum:"0"`
@@ -39,17 +39,17 @@ func (a *API) listRecordings(ctx context.Context, actor pam.Actor, in *struct {
 		return nil, err
 	}
 	query := given(in.query("session_id", in.SessionID, "status", in.Status, "min_duration_ms", number(in.MinDurationMS), "max_duration_ms", number(in.MaxDurationMS))...)
-	return newList("/recordings", query, in.page, rows, func(r recording.Recording) string { return string(r.ID) }, recordingOf), nil
+	return newList("/recordings", query, in.Page, rows, func(r recording.Recording) string { return string(r.ID) }, recordingOf), nil
 }
 
-func (a *API) getRecording(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Recording], error) {
+func (a *API) getRecording(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Recording], error) {
 	r, err := a.Recordings.ByID(ctx, actor, pam.RecordingID(in.ID))
 	return reply(recordingOf(r), err)
 }
 
 // getContent answers with the stream itself. What fails after its first byte
 // can only cut it short, which the client sees as a broken transfer.
-func (a *API) getContent(ctx context.Context, actor pam.Actor, in *byID) (*huma.StreamResponse, error) {
+func (a *API) getContent(ctx context.Context, actor pam.Actor, in *ByID) (*huma.StreamResponse, error) {
 	reader, err := a.Recordings.Open(ctx, actor, pam.RecordingID(in.ID))
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (a *API) stream(ctx context.Context, hc huma.Context, write func(*firstByte
 	}
 }
 
-func (a *API) verifyRecording(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.RecordingVerification], error) {
+func (a *API) verifyRecording(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.RecordingVerification], error) {
 	r, err := a.Recordings.Verify(ctx, actor, pam.RecordingID(in.ID))
 	return reply(v1.RecordingVerification{Verified: r.Verified, VerifiedUntilMS: r.VerifiedUntilMS, Problems: append([]string{}, r.Problems...)}, err)
 }

@@ -46,7 +46,7 @@ func resourceReply(r resource.Resource, err error) (*versioned[v1.Resource], err
 	return &versioned[v1.Resource]{etag(r.Version), resourceOf(r)}, nil
 }
 
-func (a *API) listResources(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.Resource], error) {
+func (a *API) listResources(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Resource], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (a *API) listResources(ctx context.Context, actor pam.Actor, in *page) (*li
 	return newList("/resources", nil, *in, rows, resource.Resource.Cursor, resourceOf), nil
 }
 
-func (a *API) postResource(ctx context.Context, actor pam.Actor, in *raw) (*versioned[v1.Resource], error) {
+func (a *API) postResource(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Resource], error) {
 	body, err := decode[v1.ResourceIn](a, nil, in.RawBody)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (a *API) postResource(ctx context.Context, actor pam.Actor, in *raw) (*vers
 	return resourceReply(a.Resources.Create(ctx, actor, resourceSettings(body)))
 }
 
-func (a *API) getResource(ctx context.Context, actor pam.Actor, in *byID) (*versioned[v1.Resource], error) {
+func (a *API) getResource(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.Resource], error) {
 	return resourceReply(a.Resources.ByID(ctx, actor, pam.ResourceID(in.ID)))
 }
 
@@ -97,7 +97,7 @@ func (a *API) deleteResource(ctx context.Context, actor pam.Actor, in *removal) 
 	return nil, a.Resources.Delete(ctx, actor, pam.ResourceID(in.ID), version)
 }
 
-func (a *API) probeResource(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Probe], error) {
+func (a *API) probeResource(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Probe], error) {
 	p, err := a.Broker.Probe(ctx, actor, pam.ResourceID(in.ID))
 	return reply(v1.Probe{Reachable: p.Reachable, HostKey: p.HostKey, Pinned: p.Pinned, Error: p.Problem}, err)
 }

@@ -64,6 +64,8 @@ func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*
 		Tags: []string{strings.Split(path, "/")[1]}, DefaultStatus: rt.status, MaxBodyBytes: maxBody, BodyReadTimeout: bodyTimeout,
 		Errors: errorsOf(rt), Middlewares: huma.Middlewares{a.enter(rt)},
 	}
+	// A body that the handler decodes is checked there, after the patch.
+	op.SkipValidateBody = rt.body != nil
 	if rt.access != public {
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}

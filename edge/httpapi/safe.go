@@ -74,7 +74,7 @@ func safeReply(s safe.Safe, err error) (*versioned[v1.Safe], error) {
 	return &versioned[v1.Safe]{etag(s.Version), safeOf(s)}, nil
 }
 
-func (a *API) listSafes(ctx context.Context, actor pam.Actor, in *page) (*listOf[v1.Safe], error) {
+func (a *API) listSafes(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Safe], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (a *API) listSafes(ctx context.Context, actor pam.Actor, in *page) (*listOf
 	return newList("/safes", nil, *in, rows, safe.Safe.Cursor, safeOf), nil
 }
 
-func (a *API) postSafe(ctx context.Context, actor pam.Actor, in *raw) (*versioned[v1.Safe], error) {
+func (a *API) postSafe(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Safe], error) {
 	body, err := decode[v1.SafeIn](a, nil, in.RawBody)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (a *API) postSafe(ctx context.Context, actor pam.Actor, in *raw) (*versione
 	return safeReply(a.Safes.Create(ctx, actor, settingsOf(body)))
 }
 
-func (a *API) getSafe(ctx context.Context, actor pam.Actor, in *byID) (*versioned[v1.Safe], error) {
+func (a *API) getSafe(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.Safe], error) {
 	return safeReply(a.Safes.ByID(ctx, actor, pam.SafeID(in.ID)))
 }
 
@@ -128,15 +128,15 @@ func (a *API) deleteSafe(ctx context.Context, actor pam.Actor, in *removal) (*no
 	return nil, a.Safes.Delete(ctx, actor, pam.SafeID(in.ID), version)
 }
 
-func (a *API) lockSafe(ctx context.Context, actor pam.Actor, in *byID) (*versioned[v1.Safe], error) {
+func (a *API) lockSafe(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.Safe], error) {
 	return safeReply(a.Safes.Lock(ctx, actor, pam.SafeID(in.ID)))
 }
 
-func (a *API) unlockSafe(ctx context.Context, actor pam.Actor, in *byID) (*versioned[v1.Safe], error) {
+func (a *API) unlockSafe(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.Safe], error) {
 	return safeReply(a.Safes.Unlock(ctx, actor, pam.SafeID(in.ID)))
 }
 
-func (a *API) takeOverSafe(ctx context.Context, actor pam.Actor, in *byID) (*versioned[v1.Safe], error) {
+func (a *API) takeOverSafe(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.Safe], error) {
 	return safeReply(a.Safes.TakeOver(ctx, actor, pam.SafeID(in.ID)))
 }
 
@@ -145,8 +145,8 @@ func safeMemberOf(m safe.Member) v1.SafeMember {
 }
 
 func (a *API) listSafeMembers(ctx context.Context, actor pam.Actor, in *struct {
-	byID
-	page
+	ByID
+	Page
 }) (*listOf[v1.SafeMember], error) {
 	after, err := in.cursor()
 	if err != nil {
@@ -156,12 +156,12 @@ func (a *API) listSafeMembers(ctx context.Context, actor pam.Actor, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return newList("/safes/"+in.ID+"/members", nil, in.page, rows, func(m safe.Member) string { return string(m.ID) }, safeMemberOf), nil
+	return newList("/safes/"+in.ID+"/members", nil, in.Page, rows, func(m safe.Member) string { return string(m.ID) }, safeMemberOf), nil
 }
 
 func (a *API) postSafeMember(ctx context.Context, actor pam.Actor, in *struct {
-	byID
-	raw
+	ByID
+	Raw
 }) (*answer[v1.SafeMember], error) {
 	body, err := decode[v1.SafeMemberIn](a, nil, in.RawBody)
 	if err != nil {
@@ -171,19 +171,19 @@ func (a *API) postSafeMember(ctx context.Context, actor pam.Actor, in *struct {
 	return reply(safeMemberOf(m), err)
 }
 
-type byMember struct {
-	byID
+type ByMember struct {
+	ByID
 	MemberID string `path:"member_id" maxLength:"64"`
 }
 
-func (a *API) getSafeMember(ctx context.Context, actor pam.Actor, in *byMember) (*answer[v1.SafeMember], error) {
+func (a *API) getSafeMember(ctx context.Context, actor pam.Actor, in *ByMember) (*answer[v1.SafeMember], error) {
 	m, err := a.Safes.Member(ctx, actor, pam.SafeID(in.ID), pam.MemberID(in.MemberID))
 	return reply(safeMemberOf(m), err)
 }
 
 func (a *API) patchSafeMember(ctx context.Context, actor pam.Actor, in *struct {
-	byMember
-	raw
+	ByMember
+	Raw
 }) (*answer[v1.SafeMember], error) {
 	old, err := a.Safes.Member(ctx, actor, pam.SafeID(in.ID), pam.MemberID(in.MemberID))
 	if err != nil {
@@ -197,6 +197,6 @@ func (a *API) patchSafeMember(ctx context.Context, actor pam.Actor, in *struct {
 	return reply(safeMemberOf(m), err)
 }
 
-func (a *API) deleteSafeMember(ctx context.Context, actor pam.Actor, in *byMember) (*nothing, error) {
+func (a *API) deleteSafeMember(ctx context.Context, actor pam.Actor, in *ByMember) (*nothing, error) {
 	return nil, a.Safes.RemoveMember(ctx, actor, pam.SafeID(in.ID), pam.MemberID(in.MemberID))
 }

@@ -18,9 +18,9 @@ func sessionOf(s session.Session) v1.Session {
 	}
 }
 
-// span is the filters that sessions and recordings share.
-type span struct {
-	page
+// Span is the filters that sessions and recordings share.
+type Span struct {
+	Page
 	UserID     string    `query:"user_id" maxLength:"64"`
 	ResourceID string    `query:"resource_id" maxLength:"64"`
 	SafeID     string    `query:"safe_id" maxLength:"64"`
@@ -28,7 +28,7 @@ type span struct {
 	To         time.Time `query:"to" doc:"Started before, RFC 3339"`
 }
 
-func (s span) query(more ...string) []string {
+func (s Span) query(more ...string) []string {
 	return append([]string{"user_id", s.UserID, "resource_id", s.ResourceID, "safe_id", s.SafeID, "from", stamp(s.From), "to", stamp(s.To)}, more...)
 }
 
@@ -40,7 +40,7 @@ func stamp(t time.Time) string {
 }
 
 func (a *API) listSessions(ctx context.Context, actor pam.Actor, in *struct {
-	span
+	Span
 	Status string `query:"status" enum:"pending,active,ended,failed"`
 }) (*listOf[v1.Session], error) {
 	before, err := in.cursor()
@@ -54,7 +54,7 @@ func (a *API) listSessions(ctx context.Context, actor pam.Actor, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return newList("/sessions", given(in.query("status", in.Status)...), in.page, rows, func(s session.Session) string { return string(s.ID) }, sessionOf), nil
+	return newList("/sessions", given(in.query("status", in.Status)...), in.Page, rows, func(s session.Session) string { return string(s.ID) }, sessionOf), nil
 }
 
 func (a *API) postSession(ctx context.Context, actor pam.Actor, in *withBody[v1.SessionIn]) (*answer[v1.Launch], error) {
@@ -69,14 +69,14 @@ func (a *API) postSession(ctx context.Context, actor pam.Actor, in *withBody[v1.
 	return &answer[v1.Launch]{out}, nil
 }
 
-func (a *API) getSession(ctx context.Context, actor pam.Actor, in *byID) (*answer[v1.Session], error) {
+func (a *API) getSession(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Session], error) {
 	s, err := a.Sessions.ByID(ctx, actor, pam.SessionID(in.ID))
 	return reply(sessionOf(s), err)
 }
 
 func (a *API) terminateSession(ctx context.Context, actor pam.Actor, in *struct {
-	byID
-	raw
+	ByID
+	Raw
 }) (*answer[v1.Session], error) {
 	var body v1.TerminateIn
 	if len(in.RawBody) > 0 {

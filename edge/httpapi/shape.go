@@ -5,21 +5,21 @@ import "time"
 // Inputs and outputs that many routes share.
 type (
 	nothing struct{}
-	byID    struct {
+	ByID    struct {
 		ID string `path:"id" maxLength:"64"`
 	}
-	// raw is a body that the handler decodes itself, so that a merge patch
+	// Raw is a body that the handler decodes itself, so that a merge patch
 	// and a null mean what they should.
-	raw struct {
+	Raw struct {
 		RawBody []byte `contentType:"application/json"`
 	}
 	change struct {
-		byID
-		raw
+		ByID
+		Raw
 		IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that was read"`
 	}
 	removal struct {
-		byID
+		ByID
 		IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that was read"`
 	}
 	answer[T any]    struct{ Body T }
