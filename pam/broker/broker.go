@@ -73,8 +73,6 @@ type Store interface {
 	// Standings reads, in one query, what the open sessions of a node rest on.
 	Standings(ctx context.Context, node string, now time.Time) ([]Standing, error)
 	CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, e audit.Entry) error
-	CheckoutByID(ctx context.Context, org pam.OrgID, id pam.CheckoutID) (checkout.Checkout, error)
-	CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, at time.Time, e audit.Entry) error
 }
 
 // SafeRef is one Safe that a name may mean.

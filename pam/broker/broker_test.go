@@ -1,0 +1,253 @@
+package broker_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/account"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/broker"
+	"vaultpam/pam/identity"
+	"vaultpam/pam/org"
+	"vaultpam/pam/recording"
+	"vaultpam/pam/resource"
+	"vaultpam/pam/safe"
+	"vaultpam/pam/session"
+	"vaultpam/store"
+	"vaultpam/store/blobfs"
+	"vaultpam/vault"
+	"vaultpam/vault/vaulttest"
+)
+
+// world is a broker over a real store and vault, in front of a listener that
+// says nothing.
+type world struct {
+	*broker.Broker
+	t       *testing.T
+	db      *faulty
+	vault   *vault.Vault
+	onOpen  func(pam.Binding) // called before a credential is opened
+	safes   *safe.Service
+	owner   pam.Actor
+	guest   pam.Actor // of another organization
+	safe    safe.Safe
+	account account.Account
+}
+
+// faulty is a store whose sessions cannot be ended while broken.
+type faulty struct {
+	*store.DB
+	broken atomic.Bool
+}
+
+func (f *faulty) EndSession(ctx context.Context, o pam.OrgID, id pam.SessionID, end session.End, e audit.Entry) error {
+	if f.broken.Load() {
+		return errors.New("disk on fire")
+	}
+	return f.DB.EndSession(ctx, o, id, end, e)
+}
+
+type watched struct {
+	pam.Sealer
+	w *world
+}
+
+func (s watched) Open(ctx context.Context, b pam.Binding, sealed []byte) (secret.Value, error) {
+	if s.w.onOpen != nil {
+		s.w.onOpen(b)
+	}
+	return s.Sealer.Open(ctx, b, sealed)
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	ctx, c, log := t.Context(), clock.Real{}, slog.New(slog.DiscardHandler)
+	w := &world{t: t, vault: vaulttest.New(t)}
+	w.db = &faulty{DB: must[*store.DB](t)(store.Open(ctx, store.Options{DataDir: t.TempDir()}))}
+	t.Cleanup(func() { _ = w.db.Close() })
+	src := ids.NewSource(c, rand.Reader)
+	scribe := audit.NewScribe(c, src)
+	passwords := must[*identity.Passwords](t)(identity.NewPasswords(identity.HashParams{MemoryKiB: 64, Time: 1, Parallelism: 1}, rand.Reader))
+	people := identity.New(w.db, w.db.Audit(), passwords, scribe, c, src, rand.Reader, log, identity.Options{})
+	orgs := org.New(w.db, passwords, scribe, c, src)
+	w.safes = safe.New(w.db, scribe, c, src)
+	sealer := watched{w.vault, w}
+	recordings := recording.New(recording.Deps{
+		Store: w.db, Blobs: must[*blobfs.FS](t)(blobfs.Open(filepath.Join(t.TempDir(), "r"), 0)), Sealer: w.vault, Signer: w.vault, Events: w.db.Audit(),
+		Scribe: scribe, Access: w.safes, Clock: c, Rand: rand.Reader, Log: log,
+	})
+	w.Broker = broker.New(broker.Deps{
+		Store: w.db, Secrets: w.db, Actors: people, Sealer: sealer, Sealed: func() bool { return w.vault.Status().Sealed }, Recordings: recordings,
+		Audit: w.db.Audit(), Scribe: scribe, Dialer: broker.LocalDialer{Rules: broker.LocalRules{Dev: true}}, IDs: src, Clock: c, Log: log,
+	})
+	ln := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	t.Cleanup(func() { _ = ln.Close() })
+	home, user, err := orgs.Bootstrap(ctx, "Acme", "owner@example.com", secret.FromString("correct horse battery staple"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.owner = pam.Actor{User: user, Email: "owner@example.com", HomeOrg: home, Org: home, Role: pam.Owner, Token: pam.LoginToken, StepUpAt: c.Now(), InstanceAdmin: true}
+	other := must[org.Organization](t)(orgs.Create(ctx, w.owner, "Other", "", "guest@example.com", secret.FromString("correct horse battery staple")))
+	w.guest = pam.Actor{User: must[pam.UserID](t)(w.db.UserIDByEmail(ctx, "guest@example.com")), HomeOrg: other.ID, Org: other.ID, Role: pam.Owner, Token: pam.LoginToken, StepUpAt: c.Now()}
+	r := must[resource.Resource](t)(resource.New(w.db, scribe, c, src).Create(ctx, w.owner, resource.Settings{
+		Name: "web", Type: pam.SSH, Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port,
+	}))
+	accounts := account.New(w.db, sealer, scribe, c, src)
+	w.account = must[account.Account](t)(accounts.Create(ctx, w.owner, account.Settings{Name: "root", Username: "root"}, &account.NewCredential{Kind: account.Password, Value: secret.FromString("s3cret-canary")}))
+	second := must[account.Account](t)(accounts.Create(ctx, w.owner, account.Settings{Name: "backup", Username: "backup"}, &account.NewCredential{Kind: account.Password, Value: secret.FromString("other-canary")}))
+	w.safe = must[safe.Safe](t)(w.safes.Create(ctx, w.owner, safe.Settings{Name: "web", Bindings: []safe.Binding{{ResourceID: r.ID, AccountID: w.account.ID}}, Checkout: safe.Checkout{Enabled: true}}))
+	must[safe.Safe](t)(w.safes.Create(ctx, w.owner, safe.Settings{
+		Name: "two", Bindings: []safe.Binding{{ResourceID: r.ID, AccountID: w.account.ID}, {ResourceID: r.ID, AccountID: second.ID}}, Checkout: safe.Checkout{Enabled: true},
+	}))
+	return w
+}
+
+// count returns how many events of a type are in the log.
+func (w *world) count(t audit.Type) int {
+	w.t.Helper()
+	return len(must[[]audit.Event](w.t)(w.db.Audit().List(w.t.Context(), w.owner.Org, audit.Filter{Type: t, Limit: 100})))
+}
+
+func TestRevealIsOnRecordBeforeTheSecretIsOpened(t *testing.T) {
+	w := newWorld(t)
+	seen := -1
+	w.onOpen = func(b pam.Binding) { seen = w.count(audit.CredentialCheckedOut) }
+	out := must[broker.Revealed](t)(w.CheckOut(t.Context(), w.owner, broker.CheckOutWant{Safe: string(w.safe.ID), Reason: "restore"}))
+	if seen != 1 {
+		t.Errorf("%d events when the secret was opened", seen)
+	}
+	if string(out.Value.Expose()) != "s3cret-canary" || out.Checkout.Username != "root" || out.Kind != account.Password || out.Checkout.ExpiresAt.Sub(out.Checkout.CreatedAt) != time.Hour {
+		t.Errorf("%+v", out.Checkout)
+	}
+}
+
+func TestRevealIsRefusedToWhoeverMayNot(t *testing.T) {
+	w := newWorld(t)
+	w.onOpen = func(pam.Binding) { t.Error("the secret was opened") }
+	ctx := t.Context()
+	for name, c := range map[string]struct {
+		a    pam.Actor
+		want broker.CheckOutWant
+		kind pam.Kind
+	}{
+		"another organization": {w.guest, broker.CheckOutWant{Safe: string(w.safe.ID)}, pam.NotFound},
+		"unknown account":      {w.owner, broker.CheckOutWant{Safe: "web", Account: "admin"}, pam.NotFound},
+		"several accounts":     {w.owner, broker.CheckOutWant{Safe: "two"}, pam.Invalid},
+		"control characters":   {w.owner, broker.CheckOutWant{Safe: "web", Reason: "\x1b[2J"}, pam.Invalid},
+	} {
+		if _, err := w.CheckOut(ctx, c.a, c.want); !pam.Is(err, c.kind) {
+			t.Errorf("%s: %v, want %v", name, err, c.kind)
+		}
+	}
+	must[safe.Safe](t)(w.safes.Lock(ctx, w.owner, w.safe.ID))
+	if _, err := w.CheckOut(ctx, w.owner, broker.CheckOutWant{Safe: "web"}); !pam.Is(err, pam.Locked) {
+		t.Errorf("locked: %v", err)
+	}
+	must[safe.Safe](t)(w.safes.Unlock(ctx, w.owner, w.safe.ID))
+	w.vault.Lock()
+	if _, err := w.CheckOut(ctx, w.owner, broker.CheckOutWant{Safe: "web"}); !pam.Is(err, pam.Sealed) {
+		t.Errorf("sealed: %v", err)
+	}
+	if n := w.count(audit.PolicyEvaluated); n < 3 {
+		t.Errorf("%d refusals on record", n)
+	}
+}
+
+func TestCredentialOpensOnceAfterItsEvent(t *testing.T) {
+	w := newWorld(t)
+	l := must[*broker.Live](t)(w.Open(t.Context(), w.owner, broker.Want{Safe: "web", Protocol: pam.SSH}))
+	seen := -1
+	w.onOpen = func(pam.Binding) { seen = w.count(audit.CredentialInjected) }
+	c := must[broker.Credential](t)(l.Login(t.Context()))
+	if seen != 1 || string(c.Password.Expose()) != "s3cret-canary" {
+		t.Errorf("%d events before it was opened", seen)
+	}
+	if _, err := l.Login(t.Context()); !pam.Is(err, pam.Denied) {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := l.Close("exit"); err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(c.Password.Expose(), func(b byte) bool { return b != 0 }) {
+		t.Error("the credential was not wiped")
+	}
+}
+
+func TestLaunchIsTakenOverByTheNextConnection(t *testing.T) {
+	w := newWorld(t)
+	s := must[session.Session](t)(w.Launch(t.Context(), w.owner, broker.Want{Safe: "web"}))
+	native := w.owner
+	native.Token, native.Org, native.Role = pam.NativeLogin, "", ""
+	l := must[*broker.Live](t)(w.Open(t.Context(), native, broker.Want{Safe: "web", Protocol: pam.SSH}))
+	if l.Session.ID != s.ID {
+		t.Errorf("the connection is %s, the launch was %s", l.Session.ID, s.ID)
+	}
+	second := must[*broker.Live](t)(w.Open(t.Context(), native, broker.Want{Safe: "web", Protocol: pam.SSH}))
+	if second.Session.ID == s.ID {
+		t.Error("taken over twice")
+	}
+	if err := errors.Join(l.Close("exit"), second.Close("exit"), l.Close("again")); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.count(audit.SessionEnded); n != 2 {
+		t.Errorf("%d ends of two sessions", n)
+	}
+}
+
+func TestEndThatCannotBeStoredIsStoredLater(t *testing.T) {
+	w := newWorld(t)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { w.Run(ctx); close(done) }()
+	defer func() { stop(); <-done }()
+	l := must[*broker.Live](t)(w.Open(t.Context(), w.owner, broker.Want{Safe: "web"}))
+	w.db.broken.Store(true)
+	if err := l.Close("exit"); err == nil {
+		t.Fatal("the end was not stored, and nobody said so")
+	}
+	w.db.broken.Store(false)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		s := must[session.Session](t)(w.db.SessionByID(t.Context(), w.owner.Org, l.Session.ID))
+		if s.Status == session.Ended && s.EndReason == "exit" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still %s", s.Status)
+		}
+	}
+}
+
+func TestDrainingBrokerOpensNothing(t *testing.T) {
+	w := newWorld(t)
+	if err := w.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Open(t.Context(), w.owner, broker.Want{Safe: "web"}); !pam.Is(err, pam.Unavailable) {
+		t.Errorf("%v", err)
+	}
+	if n := len(w.Live()); n != 0 {
+		t.Errorf("%d live sessions", n)
+	}
+}
