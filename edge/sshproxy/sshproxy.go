@@ -75,9 +75,8 @@ const (
 // Server accepts SSH connections.
 type Server struct {
 	Deps
-	config ssh.ServerConfig
-	gate   gate
-	wg     sync.WaitGroup // connections
+	gate gate
+	wg   sync.WaitGroup // connections
 }
 
 // New makes a Server. It does no I/O.
