@@ -27,9 +27,12 @@ var safes = noun[v1.Safe]{
 	name: "safe", path: "/safes", prefix: "saf_",
 	id: func(s v1.Safe) string { return s.ID }, slug: func(s v1.Safe) string { return s.Slug },
 	columns: []column[v1.Safe]{
-		{"ID", func(s v1.Safe) string { return s.ID }}, {"NAME", func(s v1.Safe) string { return s.Name }},
-		{"SLUG", func(s v1.Safe) string { return s.Slug }}, {"ROLE", func(s v1.Safe) string { return s.Role }},
-		{"BINDINGS", func(s v1.Safe) string { return fmt.Sprint(len(s.Bindings)) }}, {"LOCKED", func(s v1.Safe) string { return fmt.Sprint(s.Locked) }},
+		{"ID", func(s v1.Safe) string { return s.ID }},
+		{"NAME", func(s v1.Safe) string { return s.Name }},
+		{"SLUG", func(s v1.Safe) string { return s.Slug }},
+		{"ROLE", func(s v1.Safe) string { return s.Role }},
+		{"BINDINGS", func(s v1.Safe) string { return fmt.Sprint(len(s.Bindings)) }},
+		{"LOCKED", func(s v1.Safe) string { return fmt.Sprint(s.Locked) }},
 	},
 }
 
@@ -37,8 +40,10 @@ var resources = noun[v1.Resource]{
 	name: "resource", path: "/resources", prefix: "res_",
 	id: func(r v1.Resource) string { return r.ID }, slug: func(r v1.Resource) string { return r.Slug },
 	columns: []column[v1.Resource]{
-		{"ID", func(r v1.Resource) string { return r.ID }}, {"NAME", func(r v1.Resource) string { return r.Name }},
-		{"TYPE", func(r v1.Resource) string { return r.Type }}, {"ADDRESS", func(r v1.Resource) string { return fmt.Sprintf("%s:%d", r.Host, r.Port) }},
+		{"ID", func(r v1.Resource) string { return r.ID }},
+		{"NAME", func(r v1.Resource) string { return r.Name }},
+		{"TYPE", func(r v1.Resource) string { return r.Type }},
+		{"ADDRESS", func(r v1.Resource) string { return fmt.Sprintf("%s:%d", r.Host, r.Port) }},
 		{"PINNED KEYS", func(r v1.Resource) string { return fmt.Sprint(len(r.HostKeys)) }},
 	},
 }
@@ -47,7 +52,8 @@ var accounts = noun[v1.Account]{
 	name: "account", path: "/accounts", prefix: "acc_",
 	id: func(a v1.Account) string { return a.ID }, slug: func(a v1.Account) string { return a.Slug },
 	columns: []column[v1.Account]{
-		{"ID", func(a v1.Account) string { return a.ID }}, {"NAME", func(a v1.Account) string { return a.Name }},
+		{"ID", func(a v1.Account) string { return a.ID }},
+		{"NAME", func(a v1.Account) string { return a.Name }},
 		{"USERNAME", func(a v1.Account) string { return a.Username }},
 		{"RESOURCE", func(a v1.Account) string { return deref(a.ResourceID) }},
 		{"CREDENTIAL", func(a v1.Account) string {

@@ -110,7 +110,8 @@ func (a *API) deleteAccount(ctx context.Context, actor pam.Actor, in *removal) (
 func (a *API) putCredential(ctx context.Context, actor pam.Actor, in *struct {
 	ByID
 	Raw
-}) (*answer[v1.Credential], error) {
+},
+) (*answer[v1.Credential], error) {
 	body, err := decode[v1.CredentialIn](a, nil, in.RawBody)
 	clear(in.RawBody) // it holds a secret
 	if err != nil {
@@ -126,7 +127,8 @@ func (a *API) putCredential(ctx context.Context, actor pam.Actor, in *struct {
 func (a *API) checkAccount(ctx context.Context, actor pam.Actor, in *struct {
 	ByID
 	Raw
-}) (*answer[v1.CredentialCheck], error) {
+},
+) (*answer[v1.CredentialCheck], error) {
 	var body v1.CredentialCheckIn
 	if len(in.RawBody) > 0 {
 		var err error

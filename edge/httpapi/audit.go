@@ -57,7 +57,8 @@ func (a *API) listEvents(ctx context.Context, actor pam.Actor, in *struct {
 	TargetID string    `query:"target_id" maxLength:"64"`
 	From     time.Time `query:"from" doc:"At or after, RFC 3339"`
 	To       time.Time `query:"to" doc:"Before, RFC 3339"`
-}) (*listOf[v1.AuditEvent], error) {
+},
+) (*listOf[v1.AuditEvent], error) {
 	before, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -81,7 +82,8 @@ func (a *API) exportEvents(ctx context.Context, actor pam.Actor, in *struct {
 	Format string    `query:"format" enum:"ndjson,csv" doc:"Default ndjson"`
 	From   time.Time `query:"from" doc:"At or after, RFC 3339"`
 	To     time.Time `query:"to" doc:"Before, RFC 3339"`
-}) (*huma.StreamResponse, error) {
+},
+) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		media := "application/x-ndjson"
 		if in.Format == "csv" {
@@ -104,7 +106,8 @@ func (a *API) getProof(ctx context.Context, actor pam.Actor, in *struct {
 	LeafIndex int64 `query:"leaf_index" default:"-1" doc:"For an inclusion proof: the event's leaf"`
 	FromSize  int64 `query:"from_size" default:"-1" doc:"For a consistency proof: the size of the earlier checkpoint"`
 	TreeSize  int64 `query:"tree_size" minimum:"0" doc:"Of the checkpoint; 0: the log as it stands"`
-}) (*answer[v1.Proof], error) {
+},
+) (*answer[v1.Proof], error) {
 	switch {
 	case in.LeafIndex >= 0 && in.FromSize < 0:
 		hashes, leaf, size, err := a.Audit.InclusionProof(ctx, actor, in.Instance, in.LeafIndex, in.TreeSize)

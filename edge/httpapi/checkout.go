@@ -19,7 +19,8 @@ func (a *API) listCheckouts(ctx context.Context, actor pam.Actor, in *struct {
 	Page
 	SafeID    string `query:"safe_id" maxLength:"64"`
 	AccountID string `query:"account_id" maxLength:"64"`
-}) (*listOf[v1.Checkout], error) {
+},
+) (*listOf[v1.Checkout], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -75,7 +76,8 @@ func (a *API) listConfirmations(ctx context.Context, actor pam.Actor, in *struct
 	Page
 	Status string `query:"status" enum:"pending,confirmed,rejected,superseded"`
 	SafeID string `query:"safe_id" maxLength:"64"`
-}) (*listOf[v1.Confirmation], error) {
+},
+) (*listOf[v1.Confirmation], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err

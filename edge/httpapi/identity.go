@@ -69,7 +69,8 @@ func meOf(u identity.User) v1.Me {
 func (a *API) putPassword(ctx context.Context, actor pam.Actor, in *struct {
 	Authorization string `header:"Authorization" maxLength:"512" hidden:"true"`
 	Body          v1.PasswordIn
-}) (*nothing, error) {
+},
+) (*nothing, error) {
 	current, next := secret.FromString(in.Body.CurrentPassword), secret.FromString(in.Body.NewPassword)
 	defer current.Wipe()
 	defer next.Wipe()

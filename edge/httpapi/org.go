@@ -34,7 +34,8 @@ func (a *API) getMemberships(ctx context.Context, actor pam.Actor, _ *nothing) (
 
 func (a *API) acceptMembership(ctx context.Context, actor pam.Actor, in *struct {
 	OrgID string `path:"org_id" maxLength:"64"`
-}) (*answer[v1.Member], error) {
+},
+) (*answer[v1.Member], error) {
 	m, err := a.Orgs.Accept(ctx, actor, pam.OrgID(in.OrgID))
 	return reply(memberOf(m), err)
 }
@@ -63,7 +64,8 @@ func orgOf(o org.Organization) v1.Org {
 func (a *API) patchOrg(ctx context.Context, actor pam.Actor, in *struct {
 	Raw
 	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that was read"`
-}) (*versioned[v1.Org], error) {
+},
+) (*versioned[v1.Org], error) {
 	version, err := ifMatch(in.IfMatch)
 	if err != nil {
 		return nil, err
@@ -142,7 +144,8 @@ func (a *API) getMember(ctx context.Context, actor pam.Actor, in *ByUser) (*answ
 func (a *API) patchMember(ctx context.Context, actor pam.Actor, in *struct {
 	ByUser
 	Raw
-}) (*answer[v1.Member], error) {
+},
+) (*answer[v1.Member], error) {
 	old, err := a.Orgs.Member(ctx, actor, pam.UserID(in.UserID))
 	if err != nil {
 		return nil, err

@@ -25,7 +25,8 @@ func (a *API) listRecordings(ctx context.Context, actor pam.Actor, in *struct {
 	Status        string `query:"status" enum:"in_progress,completed,error"`
 	MinDurationMS int64  `query:"min_duration_ms" minimum:"0"`
 	MaxDurationMS int64  `query:"max_duration_ms" minimum:"0"`
-}) (*listOf[v1.Recording], error) {
+},
+) (*listOf[v1.Recording], error) {
 	before, err := in.cursor()
 	if err != nil {
 		return nil, err

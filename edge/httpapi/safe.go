@@ -147,7 +147,8 @@ func safeMemberOf(m safe.Member) v1.SafeMember {
 func (a *API) listSafeMembers(ctx context.Context, actor pam.Actor, in *struct {
 	ByID
 	Page
-}) (*listOf[v1.SafeMember], error) {
+},
+) (*listOf[v1.SafeMember], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -162,7 +163,8 @@ func (a *API) listSafeMembers(ctx context.Context, actor pam.Actor, in *struct {
 func (a *API) postSafeMember(ctx context.Context, actor pam.Actor, in *struct {
 	ByID
 	Raw
-}) (*answer[v1.SafeMember], error) {
+},
+) (*answer[v1.SafeMember], error) {
 	body, err := decode[v1.SafeMemberIn](a, nil, in.RawBody)
 	if err != nil {
 		return nil, err
@@ -184,7 +186,8 @@ func (a *API) getSafeMember(ctx context.Context, actor pam.Actor, in *ByMember) 
 func (a *API) patchSafeMember(ctx context.Context, actor pam.Actor, in *struct {
 	ByMember
 	Raw
-}) (*answer[v1.SafeMember], error) {
+},
+) (*answer[v1.SafeMember], error) {
 	old, err := a.Safes.Member(ctx, actor, pam.SafeID(in.ID), pam.MemberID(in.MemberID))
 	if err != nil {
 		return nil, err

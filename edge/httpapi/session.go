@@ -42,7 +42,8 @@ func stamp(t time.Time) string {
 func (a *API) listSessions(ctx context.Context, actor pam.Actor, in *struct {
 	Span
 	Status string `query:"status" enum:"pending,active,ended,failed"`
-}) (*listOf[v1.Session], error) {
+},
+) (*listOf[v1.Session], error) {
 	before, err := in.cursor()
 	if err != nil {
 		return nil, err
@@ -77,7 +78,8 @@ func (a *API) getSession(ctx context.Context, actor pam.Actor, in *ByID) (*answe
 func (a *API) terminateSession(ctx context.Context, actor pam.Actor, in *struct {
 	ByID
 	Raw
-}) (*answer[v1.Session], error) {
+},
+) (*answer[v1.Session], error) {
 	var body v1.TerminateIn
 	if len(in.RawBody) > 0 {
 		var err error
