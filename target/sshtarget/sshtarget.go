@@ -7,13 +7,10 @@
 package sshtarget
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -32,7 +29,7 @@ var (
 
 // Credential is what a login needs. Dial wipes it after use.
 type Credential struct {
-	Username   string
+	Username   string // empty, or that of the Options
 	Password   secret.Value
 	PrivateKey secret.Value // PEM, as OpenSSH writes it
 	Passphrase secret.Value // of PrivateKey
@@ -50,8 +47,8 @@ type Options struct {
 	// FirstKey is called with the server's key when HostKeys is empty, and
 	// must pin it durably before it returns nil. A nil FirstKey refuses.
 	FirstKey func(ctx context.Context, line string) error
-	// Username is the login name; Login gives the rest. Login is called at
-	// most once, and only after the host key was found right.
+	// Username is the login name; Login gives the rest, for the same name. Login
+	// is called at most once, and only after the host key was found right.
 	Username string
 	Login    func(ctx context.Context) (Credential, error)
 	Timeout  time.Duration // of handshake and authentication; 0 is 15 s
@@ -89,9 +86,7 @@ func dial(ctx context.Context, conn net.Conn, o Options) (*ssh.Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	// The handshake has no context of its own: ending ours breaks the
-	// connection under it.
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	stop := breakAtEnd(ctx, conn)
 	defer stop()
 
 	l := &login{ctx: ctx, options: o, pinned: pinned}
@@ -107,122 +102,17 @@ func dial(ctx context.Context, conn net.Conn, o Options) (*ssh.Client, error) {
 	if err != nil {
 		return nil, l.explain(err)
 	}
-	if !stop() {
+	if !stop() { // conn is closed or about to be
 		_ = c.Close()
 		return nil, fmt.Errorf("%w: %w", ErrBroken, context.Cause(ctx))
-	}
-	if err := conn.SetDeadline(time.Time{}); err != nil {
-		_ = c.Close()
-		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
 	}
 	return ssh.NewClient(c, channels, requests), nil
 }
 
-// login is one attempt.
-type login struct {
-	ctx        context.Context
-	options    Options
-	pinned     []ssh.PublicKey
-	verified   bool // the host key was found right
-	asked      bool
-	credential Credential
-	failed     error // why there is no credential, or why the key was refused
-}
-
-func (l *login) checkHostKey(_ string, _ net.Addr, key ssh.PublicKey) error {
-	if len(l.pinned) == 0 {
-		if err := l.options.FirstKey(l.ctx, Line(key)); err != nil {
-			l.failed = fmt.Errorf("%w: %w", ErrHostKey, err)
-			return l.failed
-		}
-		l.verified = true
-		return nil
-	}
-	wire := key.Marshal()
-	if !slices.ContainsFunc(l.pinned, func(p ssh.PublicKey) bool { return bytes.Equal(p.Marshal(), wire) }) {
-		l.failed = ErrHostKey
-		return l.failed
-	}
-	l.verified = true
-	return nil
-}
-
-// ask opens the credential once, never before the host key was checked.
-func (l *login) ask() error {
-	if l.asked || l.failed != nil {
-		return l.failed
-	}
-	if !l.verified {
-		l.failed = ErrHostKey
-		return l.failed
-	}
-	l.asked = true
-	l.credential, l.failed = l.options.Login(l.ctx)
-	return l.failed
-}
-
-func (l *login) methods() []ssh.AuthMethod {
-	return []ssh.AuthMethod{
-		ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
-			if err := l.ask(); err != nil {
-				return nil, err
-			}
-			if l.credential.PrivateKey.Empty() {
-				return nil, nil
-			}
-			signer, err := parseKey(l.credential)
-			if err != nil {
-				l.failed = fmt.Errorf("%w: the private key in the vault cannot be read", ErrAuth)
-				return nil, l.failed
-			}
-			return []ssh.Signer{signer}, nil
-		}),
-		ssh.PasswordCallback(l.password),
-		// Many servers ask for the password this way alone. Anything but one
-		// hidden question is not answered: it is not the password's business.
-		ssh.KeyboardInteractive(func(_, _ string, questions []string, echos []bool) ([]string, error) {
-			if len(questions) == 0 {
-				return nil, nil
-			}
-			if len(questions) != 1 || echos[0] {
-				return nil, errors.New("the server asks more than a password")
-			}
-			password, err := l.password()
-			return []string{password}, err
-		}),
-	}
-}
-
-func (l *login) password() (string, error) {
-	if err := l.ask(); err != nil {
-		return "", err
-	}
-	if l.credential.Password.Empty() {
-		return "", errors.New("there is no password")
-	}
-	return string(l.credential.Password.Expose()), nil
-}
-
-func parseKey(c Credential) (ssh.Signer, error) {
-	if c.Passphrase.Empty() {
-		return ssh.ParsePrivateKey(c.PrivateKey.Expose())
-	}
-	return ssh.ParsePrivateKeyWithPassphrase(c.PrivateKey.Expose(), c.Passphrase.Expose())
-}
-
-// explain tells the kinds of failure apart by how far the login came.
-func (l *login) explain(err error) error {
-	switch {
-	case l.failed != nil:
-		return l.failed
-	case l.ctx.Err() != nil:
-		return fmt.Errorf("%w: %w", ErrBroken, context.Cause(l.ctx))
-	case l.verified:
-		return fmt.Errorf("%w: %w", ErrAuth, err)
-	case len(l.pinned) > 0 && strings.Contains(err.Error(), "no common algorithm for host key"):
-		return fmt.Errorf("%w: the target has no key of the pinned kinds", ErrHostKey)
-	}
-	return fmt.Errorf("%w: %w", ErrBroken, err)
+// breakAtEnd closes conn when ctx ends before the returned function is called.
+// Handshakes have no context of their own, so nothing less stops them.
+func breakAtEnd(ctx context.Context, conn net.Conn) func() bool {
+	return context.AfterFunc(ctx, func() { _ = conn.Close() })
 }
 
 // Check logs in and out again.
@@ -242,8 +132,7 @@ func ScanHostKey(ctx context.Context, conn net.Conn) (string, error) {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer breakAtEnd(ctx, conn)()
 	var line string
 	_, _, _, err := ssh.NewClientConn(conn, conn.RemoteAddr().String(), &ssh.ClientConfig{
 		Config: ssh.Config{Ciphers: ciphers, KeyExchanges: keyExchanges, MACs: macs},
