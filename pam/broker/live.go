@@ -39,7 +39,7 @@ type Live struct {
 	safe   safe.Safe
 	target audit.Party // the resource
 	record *recording.Recording
-	writer *recording.Writer // nil without a recording
+	writer atomic.Pointer[recording.Writer] // nil without a recording, or before it was started
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	warn   chan string
@@ -204,8 +204,8 @@ func (b *Broker) finish(l *Live, status session.Status, reason string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	var root string
-	if l.writer != nil {
-		seal, err := l.writer.Close(ctx)
+	if w := l.writer.Load(); w != nil {
+		seal, err := w.Close(ctx)
 		if root = seal.Root; err != nil {
 			b.Log.Error("recording was not sealed", "session", l.Session.ID, "recording", l.Session.RecordingID, "error", err)
 		}

@@ -194,7 +194,8 @@ func (b *Broker) connect(ctx context.Context, l *Live, p place, want Want) error
 			}
 			return &pam.Error{Kind: pam.Unavailable, Op: "start recording", Public: "The session cannot be recorded, so it does not start.", Err: err}
 		}
-		l.writer, l.Rec = w, w
+		l.Rec = w
+		l.writer.Store(w)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
