@@ -1,5 +1,5 @@
-// Command gotest runs `go test -json` with its arguments and fails where go
-// test would not: when a test was skipped, or when none ran.
+// Command gotest runs `go test` with its arguments, prints what that prints,
+// and fails where it would not: when a test was skipped, or when none ran.
 //
 // It owns the verdict on a test run. It must not know any test. Start at
 // [report].
@@ -24,7 +24,6 @@ type event struct {
 	Package    string
 	ImportPath string // of build events
 	Test       string // empty for what concerns the whole package
-	Elapsed    float64
 	Output     string
 }
 
@@ -77,8 +76,8 @@ type summary struct {
 // line is output that waits for its test's verdict.
 type line struct{ test, text string }
 
-// report reads the events of a run. It writes one line for each package, and
-// everything that failed tests have said.
+// report reads the events of a run and writes what go test writes without
+// -json: one line for each package, and what failed tests have said.
 func report(w io.Writer, events io.Reader) (summary, error) {
 	var sum summary
 	said := map[string][]line{}     // by package
@@ -116,23 +115,33 @@ func take(w io.Writer, sum *summary, said map[string][]line, passed map[string][
 			passed[e.Package] = append(passed[e.Package], e.Test)
 			return
 		}
-		fmt.Fprintf(w, "ok    %-44s %7.2fs\n", e.Package, e.Elapsed)
+		verdict(w, said[e.Package])
 		delete(said, e.Package)
 	case "skip":
-		if e.Test != "" { // without a name: a package that has no tests
+		if e.Test != "" {
 			sum.skipped = append(sum.skipped, name)
+			return
 		}
+		verdict(w, said[e.Package]) // a package that has no tests
 	case "fail":
 		sum.failed = append(sum.failed, name)
 		if e.Test != "" {
 			return
 		}
-		fmt.Fprintf(w, "FAIL  %-44s %7.2fs\n", e.Package, e.Elapsed)
 		for _, l := range said[e.Package] {
 			// Tests that never ended, as in a panic, speak too.
-			if !slices.Contains(passed[e.Package], l.test) {
-				fmt.Fprint(w, "      ", l.text)
+			if !slices.Contains(passed[e.Package], l.test) && !strings.HasPrefix(l.text, "=== ") {
+				fmt.Fprint(w, l.text)
 			}
+		}
+	}
+}
+
+// verdict writes the line with which go test sums a package up.
+func verdict(w io.Writer, said []line) {
+	for _, l := range said {
+		if l.test == "" && (strings.HasPrefix(l.text, "ok  \t") || strings.HasPrefix(l.text, "?   \t")) {
+			fmt.Fprint(w, l.text)
 		}
 	}
 }
