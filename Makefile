@@ -9,7 +9,7 @@ GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # The version is given here; asking git a second time fails for whoever builds
 # a tree that another user owns.
-BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)"
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 
 # Tools are pinned, and kept out of go.mod so that what they need never meets
 # what the product links.
