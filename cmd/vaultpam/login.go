@@ -98,14 +98,11 @@ func (a *app) logoutCommand() *cobra.Command {
 			if _, err := client.Post[struct{}](cmd.Context(), c, "/auth/logout", nil); err != nil {
 				return err
 			}
-			path, err := loginFile()
+			kept, err := readLogin()
 			if err != nil {
 				return err
 			}
-			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-			return nil
+			return writeLogin(login{BaseURL: kept.BaseURL}) // the server is worth remembering
 		},
 	}
 }

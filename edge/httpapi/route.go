@@ -36,11 +36,12 @@ const (
 type flags uint8
 
 const (
-	sensitive  flags = 1 << iota // counted against the user's limit of sensitive operations
-	countLogin                   // counted against the source's limit of logins
-	secrets                      // the answer carries a secret and is never kept
-	whenSealed                   // answers while the vault is sealed
-	restricted                   // open to a token that may only change the password
+	sensitive    flags = 1 << iota // counted against the user's limit of sensitive operations
+	countLogin                     // counted against the source's limit of logins
+	secrets                        // the answer carries a secret and is never kept
+	whenSealed                     // answers while the vault is sealed
+	restricted                     // open to a token that may only change the password
+	bodyOptional                   // an action that can do without a body
 )
 
 // route is one row of the table.
@@ -78,7 +79,7 @@ func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*
 		return out, nil
 	})
 	if rt.body != nil {
-		documentBody(a.huma.OpenAPI(), op, rt.body)
+		documentBody(a.huma.OpenAPI(), op, rt)
 	}
 }
 
@@ -93,13 +94,14 @@ func (a *API) refusal(c *call, err error) *apiError {
 }
 
 // documentBody describes a body that the handler reads by hand.
-func documentBody(doc *huma.OpenAPI, op huma.Operation, t reflect.Type) {
-	schema := doc.Components.Schemas.Schema(t, true, t.Name())
+func documentBody(doc *huma.OpenAPI, op huma.Operation, rt route) {
+	schema := doc.Components.Schemas.Schema(rt.body, true, rt.body.Name())
 	item := doc.Paths[op.Path]
 	content := map[string]*huma.MediaType{"application/json": {Schema: schema}}
 	switch op.Method {
 	case http.MethodPost:
 		item.Post.RequestBody.Content = content
+		item.Post.RequestBody.Required = !rt.has(bodyOptional)
 	case http.MethodPut:
 		item.Put.RequestBody.Content = content
 	case http.MethodPatch:

@@ -69,7 +69,7 @@ func (a *API) routes() {
 	serve(a, route{"PATCH /accounts/{id}", "Change an account", member, "accounts:write", ok, 0, typeOf[v1.AccountPatch]()}, a.patchAccount)
 	serve(a, route{"DELETE /accounts/{id}", "Delete an account", member, "accounts:write", none, 0, nil}, a.deleteAccount)
 	serve(a, route{"PUT /accounts/{id}/credential", "Put a new secret into the vault", member, "-", ok, sensitive, typeOf[v1.CredentialIn]()}, a.putCredential)
-	serve(a, route{"POST /accounts/{id}/check", "Log in with the credential, and out", member, "accounts:read", ok, sensitive, typeOf[v1.CredentialCheckIn]()}, a.checkAccount)
+	serve(a, route{"POST /accounts/{id}/check", "Log in with the credential, and out", member, "accounts:read", ok, sensitive | bodyOptional, typeOf[v1.CredentialCheckIn]()}, a.checkAccount)
 	serve(a, route{"GET /accounts/{id}/versions", "The history of the credential", member, "accounts:read", ok, 0, nil}, a.listVersions)
 
 	serve(a, route{"GET /checkouts", "Active checkouts", member, "safes:read", ok, 0, nil}, a.listCheckouts)
@@ -85,7 +85,7 @@ func (a *API) routes() {
 	serve(a, route{"GET /sessions", "Sessions, newest first", member, "sessions:read", ok, 0, nil}, a.listSessions)
 	serve(a, route{"POST /sessions", "Launch a session", member, "sessions:launch", created, secrets, nil}, a.postSession)
 	serve(a, route{"GET /sessions/{id}", "One session", member, "sessions:read", ok, 0, nil}, a.getSession)
-	serve(a, route{"POST /sessions/{id}/terminate", "End a session now", member, "sessions:terminate", ok, 0, typeOf[v1.TerminateIn]()}, a.terminateSession)
+	serve(a, route{"POST /sessions/{id}/terminate", "End a session now", member, "sessions:terminate", ok, bodyOptional, typeOf[v1.TerminateIn]()}, a.terminateSession)
 
 	serve(a, route{"GET /recordings", "Recordings, newest first", member, "recordings:read", ok, 0, nil}, a.listRecordings)
 	serve(a, route{"GET /recordings/{id}", "One recording", member, "recordings:read", ok, 0, nil}, a.getRecording)
