@@ -93,6 +93,8 @@ const (
 	bodyTimeout = 10 * time.Second
 	keyLifetime = 24 * time.Hour // of an Idempotency-Key
 	maxKeySize  = 255            // bytes of an Idempotency-Key
+
+	writeTimeout = time.Minute // for an answer, or for each part of a stream
 )
 
 // API serves requests. It is safe for concurrent use.
@@ -111,6 +113,7 @@ func New(d Deps) *API {
 		e.extra.RequestID = callOf(ctx.Context()).id
 		return e
 	}
+	huma.ValidateStrictCasing = true // "Name" is not "name"
 	cfg := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -145,6 +148,7 @@ func (a *API) Server() *http.Server {
 		Handler:           a,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(a.Log.Handler(), slog.LevelDebug),

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -62,18 +64,23 @@ func (a *API) getContent(ctx context.Context, actor pam.Actor, in *ByID) (*huma.
 	}}, nil
 }
 
-// firstByte notes whether anything was written yet.
+// firstByte notes whether anything was written yet, and gives each part of a
+// long answer a time of its own: a client that stops reading is let go.
 type firstByte struct {
 	ctx   huma.Context
 	begun bool
 }
 
 func (f *firstByte) Write(p []byte) (int, error) {
+	w := unwrapWriter(f.ctx)
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
 	if !f.begun {
 		f.begun = true
-		f.ctx.SetStatus(200)
+		f.ctx.SetStatus(http.StatusOK)
 	}
-	return f.ctx.BodyWriter().Write(p)
+	return w.Write(p)
 }
 
 // stream runs write; an error before the first byte is answered as such, one
@@ -84,7 +91,7 @@ func (a *API) stream(ctx context.Context, hc huma.Context, write func(*firstByte
 	err := write(out)
 	switch {
 	case err == nil && !out.begun:
-		hc.SetStatus(200)
+		hc.SetStatus(http.StatusOK)
 	case err == nil:
 	case !out.begun:
 		writeError(unwrapWriter(hc), a.refusal(c, err))
