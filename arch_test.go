@@ -188,8 +188,17 @@ func TestFilesStayReadable(t *testing.T) {
 	}
 }
 
+// strangers are packages outside wire that read what others wrote, and whose
+// input may therefore be anything.
+var strangers = []string{
+	"edge/sshproxy", "internal/naming", "pam/account", "pam/audit", "pam/recording", "pam/resource", "target/sshtarget", "vault", "vault/sealfile",
+}
+
 func TestEveryCodecIsFuzzed(t *testing.T) {
 	fuzzed := map[string]bool{}
+	for _, dir := range strangers {
+		fuzzed[dir] = false
+	}
 	for _, f := range files(t) {
 		if strings.HasPrefix(f.room, "wire/") {
 			fuzzed[f.room] = false
