@@ -63,6 +63,7 @@ type Server struct {
 	recordings    *recording.Service
 	audit         *audit.Log
 	broker        *broker.Broker
+	limiter       *edge.RateLimiter // one for all edges: a login is a login
 	metrics       *metrics
 	demo          *demo.Target // nil outside of dev mode
 	firstRun      *credentials // of the owner made in this start, to be printed
@@ -166,6 +167,11 @@ func (s *Server) assemble() error {
 		Store: s.db, Blobs: blobs, Sealer: s.vault, Signer: s.vault, Events: events, Scribe: s.scribe, Access: s.safes,
 		Clock: s.clock, Rand: rand.Reader, Log: s.log,
 	})
+	limits, err := edge.ParseLimits(s.cfg.RateLimits)
+	if err != nil {
+		return err
+	}
+	s.limiter = edge.NewRateLimiter(limits, s.clock)
 	s.metrics = newMetrics(s)
 	s.db.Subscribe(s.identity.Changed)
 	return nil
@@ -194,10 +200,9 @@ func (s *Server) assembleBroker() error {
 }
 
 func (s *Server) api() *httpapi.API {
-	limits, _ := edge.ParseLimits(s.cfg.RateLimits) // checked by complete
-	proxies, _ := edge.ParseProxies(s.cfg.Proxies)
+	proxies, _ := edge.ParseProxies(s.cfg.Proxies) // checked by complete
 	return httpapi.New(httpapi.Deps{
-		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limits: limits, HSTS: s.cfg.tls(),
+		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
 		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Broker: s.broker,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
@@ -206,11 +211,10 @@ func (s *Server) api() *httpapi.API {
 }
 
 func (s *Server) sshServer(hostKeys []ssh.Signer) *sshproxy.Server {
-	limits, _ := edge.ParseLimits(s.cfg.RateLimits)
 	proxies, _ := edge.ParseProxies(s.cfg.Proxies)
 	return sshproxy.New(sshproxy.Deps{
 		Identity: s.identity, Door: s.broker, HostKeys: hostKeys, Proxies: proxies,
-		Limiter: edge.NewRateLimiter(limits, s.clock), Log: s.log,
+		Limiter: s.limiter, Log: s.log,
 	})
 }
 

@@ -41,7 +41,7 @@ type Deps struct {
 	IDs           *ids.Source
 	Log           *slog.Logger
 	Proxies       edge.Proxies
-	Limits        edge.Limits
+	Limiter       *edge.RateLimiter // nil limits nothing
 	HSTS          bool // the listener speaks TLS
 	Identity      *identity.Service
 	Orgs          *org.Service
@@ -100,14 +100,13 @@ const (
 // API serves requests. It is safe for concurrent use.
 type API struct {
 	Deps
-	mux     *http.ServeMux
-	huma    huma.API
-	limiter *edge.RateLimiter
+	mux  *http.ServeMux
+	huma huma.API
 }
 
 // New builds the handler of everything below /api/, /healthz and /readyz.
 func New(d Deps) *API {
-	a := &API{Deps: d, mux: http.NewServeMux(), limiter: edge.NewRateLimiter(d.Limits, d.Clock)}
+	a := &API{Deps: d, mux: http.NewServeMux()}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 		e := newError(status, message, errs...)
 		e.extra.RequestID = callOf(ctx.Context()).id

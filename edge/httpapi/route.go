@@ -228,7 +228,7 @@ func checkMediaType(r *http.Request) error {
 
 // take counts the request against a limit and answers 429 when it is spent.
 func (a *API) take(w http.ResponseWriter, c *call, category edge.Category, key string) bool {
-	rate, ok := a.limiter.Take(category, key)
+	rate, ok := a.Limiter.Take(category, key)
 	if rate.Limit == 0 {
 		return true
 	}
