@@ -42,7 +42,7 @@ type Deps struct {
 	Log           *slog.Logger
 	Proxies       edge.Proxies
 	Limiter       *edge.RateLimiter // nil limits nothing
-	HSTS          bool // the listener speaks TLS
+	HSTS          bool              // the listener speaks TLS
 	Identity      *identity.Service
 	Orgs          *org.Service
 	Safes         *safe.Service
