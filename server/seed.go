@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -125,7 +126,7 @@ func (s *Server) announce(hostKeys []ssh.Signer) {
 	fmt.Fprintf(s.out, "VaultPAM %s is running for development; stop it with Ctrl-C.\n", s.version)
 	fmt.Fprintf(s.out, "  Sign in as     %s, password: %s\n", email, password)
 	fmt.Fprintf(s.out, "  SSH session    %s\n", s.sshCommand(email, "demo"))
-	fmt.Fprintf(s.out, "  Command line   vaultpam login %s   then: vaultpam safes\n", base)
+	fmt.Fprintf(s.out, "  Command line   %s login %s   then: %s safes\n", os.Args[0], base, os.Args[0])
 	fmt.Fprintf(s.out, "  Quickstart     VAULTPAM_BASE_URL=%s python3 quickstart.py\n", base)
 	fmt.Fprintf(s.out, "  API reference  %s/api/v1/docs\n", base)
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -207,7 +208,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // package: everything further in gets the actor as an argument.
 type call struct {
 	id        string
-	from      addr
+	from      netip.Addr
 	userAgent string
 	route     string
 	actor     pam.Actor

@@ -4,7 +4,6 @@ import (
 	"context"
 	"mime"
 	"net/http"
-	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -17,8 +16,6 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/identity"
 )
-
-type addr = netip.Addr
 
 func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 
