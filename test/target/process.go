@@ -7,19 +7,38 @@ import (
 	"syscall"
 )
 
-// killTree kills a process and all its descendants.
+// killTree kills a process and all its descendants. It stops them first, until
+// no new one is found: what is stopped forks no more, and a parent that was
+// killed would leave children behind that nobody can name.
 func killTree(root int) {
+	stopped := map[int]bool{}
+	for grown := true; grown; {
+		grown = false
+		for _, pid := range tree(root) {
+			if !stopped[pid] {
+				_ = syscall.Kill(pid, syscall.SIGSTOP)
+				stopped[pid], grown = true, true
+			}
+		}
+	}
+	for pid := range stopped {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// tree lists a process and its descendants.
+func tree(root int) []int {
 	children := map[int][]int{}
 	for _, pid := range processes() {
 		if parent, ok := parentOf(pid); ok {
 			children[parent] = append(children[parent], pid)
 		}
 	}
-	// The parent first, so that it starts nothing more.
-	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
-		_ = syscall.Kill(queue[0], syscall.SIGKILL)
-		queue = append(queue, children[queue[0]]...)
+	found := []int{root}
+	for i := 0; i < len(found); i++ {
+		found = append(found, children[found[i]]...)
 	}
+	return found
 }
 
 // killUser kills what a user runs, twice round for what was being forked.
