@@ -22,6 +22,7 @@ import (
 	"vaultpam/edge/sshproxy"
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
+	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
@@ -199,13 +200,13 @@ func (s *Server) assembleBroker() error {
 	return nil
 }
 
-func (s *Server) api() *httpapi.API {
+func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	proxies, _ := edge.ParseProxies(s.cfg.Proxies) // checked by complete
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
 		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Broker: s.broker,
-		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
+		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})
 }
@@ -247,7 +248,11 @@ func (s *Server) serve(ctx context.Context) error {
 	if err := s.recoverAll(ctx); err != nil {
 		return err
 	}
-	api := s.api().Server()
+	digestKey, err := s.digestKey(ctx)
+	if err != nil {
+		return fmt.Errorf("key of request digests: %w", err)
+	}
+	api := s.api(digestKey).Server()
 	tlsConfig, acme, err := s.tlsConfig()
 	if err != nil {
 		return err

@@ -88,23 +88,28 @@ func (v vaultAdmin) Unseal(ctx context.Context, c identity.Client) error {
 	return nil
 }
 
-const hostKeyName = "ssh-host-ed25519"
+// Names and purposes of what the server keeps secret for itself.
+const (
+	hostKeyName      = "ssh-host-ed25519"
+	hostKeyPurpose   = "ssh.host-key"
+	digestKeyName    = "request-digest"
+	digestKeyPurpose = "api.request-digest"
+)
 
-// hostKeys returns the server's SSH host key, made at the first start and kept
-// sealed in the database, so that every node shows the same.
+// hostKeys returns the server's SSH host key, so that every node shows the
+// same.
 func (s *Server) hostKeys(ctx context.Context) ([]ssh.Signer, error) {
-	binding := pam.Binding{Org: pam.InstanceOrg, Purpose: "ssh.host-key", Object: hostKeyName, Version: 1}
-	sealed, err := s.db.InstanceSecret(ctx, hostKeyName)
-	if pam.Is(err, pam.NotFound) {
-		if err := s.makeHostKey(ctx, binding); err != nil && !pam.Is(err, pam.Conflict) {
+	text, err := s.instanceSecret(ctx, hostKeyName, hostKeyPurpose, func() ([]byte, error) {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
 			return nil, err
 		}
-		sealed, err = s.db.InstanceSecret(ctx, hostKeyName)
-	}
-	if err != nil {
-		return nil, err
-	}
-	text, err := s.vault.Open(ctx, binding, sealed)
+		block, err := ssh.MarshalPrivateKey(key, "")
+		if err != nil {
+			return nil, err
+		}
+		return pem.EncodeToMemory(block), nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("SSH host key: %w", err)
 	}
@@ -116,20 +121,37 @@ func (s *Server) hostKeys(ctx context.Context) ([]ssh.Signer, error) {
 	return []ssh.Signer{signer}, nil
 }
 
-func (s *Server) makeHostKey(ctx context.Context, binding pam.Binding) error {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return err
+// digestKey returns the key under which bodies of requests are digested.
+func (s *Server) digestKey(ctx context.Context) (secret.Value, error) {
+	return s.instanceSecret(ctx, digestKeyName, digestKeyPurpose, func() ([]byte, error) {
+		key := make([]byte, 32)
+		_, err := rand.Read(key)
+		return key, err
+	})
+}
+
+// instanceSecret returns a secret of the server itself, which is made at the
+// first start and kept sealed in the database. Of two nodes that make it at
+// once, one wins, and both read that one back.
+func (s *Server) instanceSecret(ctx context.Context, name, purpose string, generate func() ([]byte, error)) (secret.Value, error) {
+	binding := pam.Binding{Org: pam.InstanceOrg, Purpose: purpose, Object: name, Version: 1}
+	sealed, err := s.db.InstanceSecret(ctx, name)
+	if pam.Is(err, pam.NotFound) {
+		var plaintext []byte
+		if plaintext, err = generate(); err != nil {
+			return secret.Value{}, err
+		}
+		defer clear(plaintext)
+		if sealed, err = s.vault.Seal(ctx, binding, plaintext); err != nil {
+			return secret.Value{}, err
+		}
+		if err := s.db.AddInstanceSecret(ctx, name, sealed, s.clock.Now()); err != nil && !pam.Is(err, pam.Conflict) {
+			return secret.Value{}, err
+		}
+		sealed, err = s.db.InstanceSecret(ctx, name)
 	}
-	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
-		return err
+		return secret.Value{}, err
 	}
-	text := secret.New(pem.EncodeToMemory(block))
-	defer text.Wipe()
-	sealed, err := s.vault.Seal(ctx, binding, text.Expose())
-	if err != nil {
-		return err
-	}
-	return s.db.AddInstanceSecret(ctx, hostKeyName, sealed, s.clock.Now())
+	return s.vault.Open(ctx, binding, sealed)
 }

@@ -21,6 +21,7 @@ import (
 	"vaultpam/edge"
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
+	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
@@ -57,6 +58,7 @@ type Deps struct {
 	Broker        *broker.Broker
 	Vault         Vault
 	Idempotency   Idempotency
+	DigestKey     secret.Value                      // of what is kept of requests with an Idempotency-Key
 	SSHCommand    func(email, target string) string // the command line for a native client
 	Ready         func(context.Context) map[string]error
 	Metrics       http.Handler // nil: /metrics is not served here

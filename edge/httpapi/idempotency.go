@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -48,8 +49,8 @@ func (a *API) idempotent(rt route, key string, ctx huma.Context, next func(huma.
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	scope := hash(string(c.actor.Org), string(c.actor.User), c.actor.TokenID, r.Method+" "+r.URL.Path, key)
-	kept, err := a.Idempotency.Reserve(r.Context(), scope, hash(string(body)), a.Clock.Now().Add(keyLifetime))
+	scope := a.digest(string(c.actor.Org), string(c.actor.User), c.actor.TokenID, r.Method+" "+r.URL.Path, key)
+	kept, err := a.Idempotency.Reserve(r.Context(), scope, a.digest(string(body)), a.Clock.Now().Add(keyLifetime))
 	if err != nil {
 		refuse(err)
 		return
@@ -104,9 +105,11 @@ func objectID(body []byte) string {
 	return object.ID
 }
 
-// hash joins parts so that no two lists of parts give the same text.
-func hash(parts ...string) string {
-	h := sha256.New()
+// digest joins parts so that no two lists of parts give the same text. It has
+// a key, since a body may hold a password: without one, whoever reads the
+// database could try passwords against the digest.
+func (a *API) digest(parts ...string) string {
+	h := hmac.New(sha256.New, a.DigestKey.Expose())
 	for _, p := range parts {
 		sum := sha256.Sum256([]byte(p))
 		h.Write(sum[:])
