@@ -14,7 +14,8 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-var update = flag.Bool("update", false, "write the generated documents")
+// updating reads the flag -update, which verify_test.go defines.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 func sample() Entry {
 	return Entry{
@@ -103,7 +104,7 @@ func TestTheCatalogueIsDocumented(t *testing.T) {
 		b.WriteString("| `" + string(s.Type) + "` | " + s.Title + " | " + s.Category + " |\n")
 	}
 	const path = "../../docs/audit-events.md"
-	if *update {
+	if updating() {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +123,7 @@ func TestTheReleasedVectorStillHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	const path = "testdata/event-v1.json"
-	if *update {
+	if updating() {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}

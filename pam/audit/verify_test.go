@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,8 @@ import (
 	"vaultpam/pam/audit"
 	"vaultpam/pam/audit/audittest"
 )
+
+var update = flag.Bool("update", false, "write the generated documents")
 
 const org = pam.OrgID("org_01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
@@ -321,5 +325,29 @@ func TestLeafHashIsThatOfRFC6962(t *testing.T) {
 	h := audit.LeafHash(nil)
 	if hex.EncodeToString(h[:]) != "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d" {
 		t.Errorf("%x", h)
+	}
+}
+
+// TestReleasedExportsStillVerify fails when an export that somebody has kept
+// would not verify any more.
+func TestReleasedExportsStillVerify(t *testing.T) {
+	for _, format := range []string{"ndjson", "csv"} {
+		path := "testdata/export-v1." + format
+		if *update {
+			if err := os.WriteFile(path, []byte(newWorld(300).export(t, audit.ExportOptions{Format: format})), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := audit.Verify(f, audit.VerifyOptions{Key: keyOf(t, newWorld(0))})
+		if err != nil || r.Events != 301 || !r.KeyTrusted {
+			t.Errorf("%s: %+v %v", path, r, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
