@@ -20,6 +20,7 @@ GOFUMPT     := .tools/gofumpt-$(GOFUMPT_VERSION)
 
 FUZZTIME ?= 30s
 BENCH    ?= .
+SOAK     ?= 100
 
 .PHONY: help
 help: ## this list
@@ -66,7 +67,8 @@ fmt: $(GOFUMPT) ## format every Go file
 	$(GOFUMPT) -w .
 
 .PHONY: bench
-bench: ## benchmarks, one package at a time; BENCH=regexp chooses
+bench: test-deps ## benchmarks and ratios to direct connections; BENCH=regexp chooses
+	VAULTPAM_BENCH=1 $(GO) test ./edge/... -p 1 -run 'KeepsPace' -v -count 1 -timeout 1h
 	$(GO) test ./... -p 1 -run '^$$' -bench '$(BENCH)' -benchmem -timeout 2h
 
 .PHONY: fuzz
@@ -78,8 +80,8 @@ fuzz-short: ## every fuzz target, five minutes in total
 	@tools/fuzz.sh total 300s
 
 .PHONY: soak
-soak: test-deps ## the long form of the crash and soak tests
-	VAULTPAM_SOAK=1 $(GO) test ./test/... -run 'Soak|Crash' -timeout 2h -v
+soak: test-deps ## tests of killed processes and full disks, SOAK=100 times over
+	$(GO) run ./tools/gotest -run 'Killed|FullDisk|Crash|Soak' -count $(SOAK) -timeout 6h ./...
 
 .PHONY: clean
 clean: ## remove what make built; data directories stay
