@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -55,18 +56,47 @@ func (a *app) sshCommand() *cobra.Command {
 	return cmd
 }
 
-// runSSH becomes the ssh client. The server's command is taken apart by its
-// own quoting alone and never given to a shell.
+// runSSH becomes the ssh client.
 func runSSH(launch v1.Launch, more []string) error {
-	words, err := splitCommand(launch.Command)
-	if err != nil || len(words) == 0 || words[0] != "ssh" {
-		return fmt.Errorf("the server's command %q cannot be run by this client", launch.Command)
+	words, err := sshArguments(launch.Command)
+	if err != nil {
+		return err
 	}
 	path, err := exec.LookPath("ssh")
 	if err != nil {
 		return errors.New("there is no ssh client on this machine")
 	}
-	return syscall.Exec(path, append(words, more...), os.Environ())
+	// Before the --: our user's own options. After the destination: a command.
+	options, command := more, []string(nil)
+	for i, m := range more {
+		if !strings.HasPrefix(m, "-") && (i == 0 || !takesValue(more[i-1])) {
+			options, command = more[:i], more[i:]
+			break
+		}
+	}
+	last := len(words) - 2 // "--" and the destination
+	args := append(append([]string{}, words[:last]...), options...)
+	args = append(append(args, words[last:]...), command...)
+	return syscall.Exec(path, args, os.Environ())
+}
+
+// takesValue says whether an option of ssh is followed by its value.
+func takesValue(option string) bool {
+	return len(option) == 2 && strings.ContainsAny(option[1:], "BbcDEeFIiJLlmOoPpQRSWw")
+}
+
+// sshArguments reads the command that the server proposes: the ssh client, a
+// port and a destination. Anything more, such as an option that runs a
+// program here, is not the server's to say.
+func sshArguments(command string) ([]string, error) {
+	words, err := splitCommand(command)
+	if err != nil || len(words) != 4 || words[0] != "ssh" || words[1] != "-p" || strings.HasPrefix(words[3], "-") {
+		return nil, fmt.Errorf("the server's command %q is not one that this client runs", printable(command))
+	}
+	if _, err := strconv.ParseUint(words[2], 10, 16); err != nil {
+		return nil, fmt.Errorf("the server's command %q is not one that this client runs", printable(command))
+	}
+	return []string{"ssh", "-p", words[2], "--", words[3]}, nil
 }
 
 // splitCommand reads words and single-quoted words.
