@@ -122,7 +122,7 @@ func root() *cobra.Command {
 	cmd.AddCommand(
 		serverCommand(), initCommand(),
 		app.loginCommand(), app.logoutCommand(), app.whoamiCommand(), app.passwordCommand(),
-		app.safesCommand(), app.resourcesCommand(), app.accountsCommand(), app.membersCommand(),
+		app.safesCommand(), app.resourcesCommand(), app.accountsCommand(), app.membersCommand(), app.organizationsCommand(),
 		app.sshCommand(), app.checkoutCommand(), app.sessionsCommand(), app.recordingsCommand(),
 		app.auditCommand(), app.tokensCommand(), app.keysCommand(), app.vaultCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) { cmd.Print(exitHelp) }},

@@ -81,6 +81,7 @@ func (a *app) membersCommand() *cobra.Command {
 	}
 	add.Flags().StringVar(&role, "role", "operator", "owner, admin, policy_manager, operator or auditor")
 	cmd.AddCommand(add)
+	cmd.AddCommand(a.deleteByID("remove USER_ID", "Remove a member", "/org/members/"))
 	for _, verb := range []string{"suspend", "resume"} {
 		cmd.AddCommand(&cobra.Command{
 			Use: verb + " USER_ID", Short: strings.ToUpper(verb[:1]) + verb[1:] + " a member", Args: args(cobra.ExactArgs(1)),
@@ -99,6 +100,49 @@ func (a *app) membersCommand() *cobra.Command {
 			},
 		})
 	}
+	return cmd
+}
+
+func (a *app) organizationsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "organizations", Short: "List all organizations, for an administrator of the instance", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			rows, err := client.All[v1.Org](cmd.Context(), c, "/organizations", nil)
+			if err != nil {
+				return err
+			}
+			return show(cmd, a, rows,
+				column[v1.Org]{"ID", func(o v1.Org) string { return o.ID }}, column[v1.Org]{"NAME", func(o v1.Org) string { return o.Name }},
+				column[v1.Org]{"SLUG", func(o v1.Org) string { return o.Slug }}, column[v1.Org]{"CREATED", func(o v1.Org) string { return when(o.CreatedAt) }})
+		},
+	}
+	var owner string
+	create := &cobra.Command{
+		Use: "create NAME", Short: "Make an organization; you own it unless --owner names somebody", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			in := v1.OrganizationIn{Name: argv[0], OwnerEmail: owner}
+			if owner != "" {
+				if in.OwnerPassword, err = askSecret("First password of " + owner + " (to be changed at the first login): "); err != nil {
+					return err
+				}
+			}
+			o, err := client.Post[v1.Org](cmd.Context(), c, "/organizations", in)
+			if err != nil {
+				return err
+			}
+			return one(cmd, a, o)
+		},
+	}
+	create.Flags().StringVar(&owner, "owner", "", "e-mail of the owner")
+	cmd.AddCommand(create)
 	return cmd
 }
 
