@@ -127,7 +127,7 @@ func (s *Server) announce(hostKeys []ssh.Signer) {
 	fmt.Fprintf(s.out, "  Sign in as     %s, password: %s\n", email, password)
 	fmt.Fprintf(s.out, "  SSH session    %s\n", s.sshCommand(email, "demo"))
 	fmt.Fprintf(s.out, "  Command line   %s login %s   then: %s safes\n", os.Args[0], base, os.Args[0])
-	fmt.Fprintf(s.out, "  Quickstart     VAULTPAM_BASE_URL=%s python3 quickstart.py\n", base)
+	fmt.Fprintf(s.out, "  Quickstart     VAULTPAM_BASE_URL=%s python3 docs/quickstart.py\n", base)
 	fmt.Fprintf(s.out, "  API reference  %s/api/v1/docs\n", base)
 }
 

@@ -68,7 +68,7 @@ func TestQuickstartPersonalAccessTokenWorksWithAndWithoutOrganization(t *testing
 // what it printed, with line ends as programs write them.
 func quickstart(t *testing.T, p *proc, email, password string) (text string, status int) {
 	t.Helper()
-	script, err := filepath.Abs("testdata/quickstart.py")
+	script, err := filepath.Abs("../../docs/quickstart.py")
 	must(t, err)
 	cmd := exec.Command("/usr/bin/python3", script)
 	cmd.Env = append(os.Environ(), "VAULTPAM_BASE_URL="+p.base, "PYTHONIOENCODING=utf-8")
