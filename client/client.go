@@ -256,10 +256,19 @@ func (c *Client) once(ctx context.Context, method, address string, body []byte, 
 	return c.http.Do(req)
 }
 
+// Unreachable says that no answer came from the server.
+type Unreachable struct {
+	Base string // the server's address
+	Err  error
+}
+
+func (e *Unreachable) Error() string { return fmt.Sprintf("cannot reach %s: %v", e.Base, e.Err) }
+func (e *Unreachable) Unwrap() error { return e.Err }
+
 // explain says in the user's words why no answer came.
 func explain(base *url.URL, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	return fmt.Errorf("cannot reach %s: %w", base, err)
+	return &Unreachable{Base: base.String(), Err: err}
 }

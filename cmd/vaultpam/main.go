@@ -76,14 +76,11 @@ func codeOf(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
+	if _, ok := errors.AsType[*client.Unreachable](err); ok {
+		return exitUnavailable
+	}
 	refusal, ok := errors.AsType[*client.Error](err)
 	if !ok {
-		if _, ok := errors.AsType[interface {
-			error
-			Timeout() bool
-		}](err); ok {
-			return exitUnavailable
-		}
 		return exitFailed
 	}
 	switch refusal.Status {

@@ -1,0 +1,72 @@
+package script
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"vaultpam/test/target"
+)
+
+// sshRun is a run of the system's ssh client.
+type sshRun struct {
+	t         testing.TB
+	cmd       *exec.Cmd
+	out, errs *output
+	done      chan struct{}
+}
+
+// runSSH runs a command through the proxy with the system's client, as user, with
+// the owner's password. The run ends with the test at the latest.
+func (p *proc) runSSH(user, command string) *sshRun {
+	p.t.Helper()
+	target.Need(p.t, "ssh")
+	host, port, err := net.SplitHostPort(p.ssh)
+	must(p.t, err)
+	s := &sshRun{t: p.t, out: &output{}, errs: &output{}, done: make(chan struct{})}
+	s.cmd = exec.Command(target.Need(p.t, "sshpass"), "-e", "ssh", "-F", "none", "-p", port, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+		"-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", "-l", user, host, command)
+	s.cmd.Env = append(os.Environ(), "SSHPASS="+ownerPassword)
+	s.cmd.Stdout, s.cmd.Stderr = s.out, s.errs
+	must(p.t, s.cmd.Start())
+	go func() { // ends with the client
+		_ = s.cmd.Wait()
+		close(s.done)
+	}()
+	p.t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+	})
+	return s
+}
+
+// prints waits until the command has printed text.
+func (s *sshRun) prints(text string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(s.out.String(), text); {
+		select {
+		case <-s.done:
+			if !strings.Contains(s.out.String(), text) {
+				s.t.Fatalf("ssh ended with %d before %q: %s%s", s.cmd.ProcessState.ExitCode(), text, s.out.String(), s.errs.String())
+			}
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("ssh does not print %q: %s%s", text, s.out.String(), s.errs.String())
+		}
+	}
+}
+
+// wait waits for the client's end and returns its exit status.
+func (s *sshRun) wait() int {
+	s.t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(30 * time.Second):
+		s.t.Fatalf("ssh does not end: %s%s", s.out.String(), s.errs.String())
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
