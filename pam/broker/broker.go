@@ -57,6 +57,7 @@ type Store interface {
 	PinHostKey(ctx context.Context, org pam.OrgID, id pam.ResourceID, line string, e audit.Entry) error
 	AccountByID(ctx context.Context, org pam.OrgID, id pam.AccountID) (account.Account, error)
 	Holders(ctx context.Context, org pam.OrgID, id pam.AccountID, user pam.UserID, now time.Time) ([]account.Holder, error)
+	CredentialVersions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]account.Version, error)
 	// Blocked says whether the account's credential is held back at the
 	// resource by a redirection that nobody has confirmed yet.
 	Blocked(ctx context.Context, org pam.OrgID, resource pam.ResourceID, account pam.AccountID, safe pam.SafeID) (bool, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"vaultpam/internal/secret"
@@ -115,10 +116,12 @@ func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOut
 }
 
 // CheckCredential logs in with the promoted credential of an account at a
-// resource and out again. Managers of a Safe that binds the two may.
+// resource and out again. Managers of a Safe that binds the two may; while no
+// Safe binds the account, whoever made it may try the credential that they
+// stored themselves.
 func (b *Broker) CheckCredential(ctx context.Context, actor pam.Actor, id pam.AccountID, at pam.ResourceID) error {
 	const op = "check credential"
-	p, err := b.managed(ctx, actor, id, at)
+	p, err := b.checkable(ctx, actor, id, at)
 	if err != nil {
 		return pam.Wrap(op, err)
 	}
@@ -145,7 +148,12 @@ func (b *Broker) CheckCredential(ctx context.Context, actor pam.Actor, id pam.Ac
 			return Credential{}, pam.Errorf(pam.Denied, op, "The credential was used already.")
 		}
 		used = true
-		return b.inject(ctx, actor, actor.Org, id, party, m)
+		cred, err := b.inject(ctx, actor, actor.Org, id, party, m)
+		if err == nil && p.version != 0 && m["version"] != p.version {
+			cred.Wipe()
+			return Credential{}, pam.Errorf(pam.Conflict, op, "Another credential was stored just now.")
+		}
+		return cred, err
 	})
 	outcome := "ok"
 	if err != nil {
@@ -158,18 +166,30 @@ func (b *Broker) CheckCredential(ctx context.Context, actor pam.Actor, id pam.Ac
 	return pam.Wrap(op, err)
 }
 
-// managed finds a Safe that the actor manages and that binds the account at
-// the resource ("": the only one).
-func (b *Broker) managed(ctx context.Context, actor pam.Actor, id pam.AccountID, at pam.ResourceID) (place, error) {
-	p := place{actor: actor}
-	now := b.Clock.Now()
-	holders, err := b.Store.Holders(ctx, actor.Org, id, actor.User, now)
+// checkable finds where the actor may try the account's credential: at the
+// resource ("": the only one).
+func (b *Broker) checkable(ctx context.Context, actor pam.Actor, id pam.AccountID, at pam.ResourceID) (place, error) {
+	acc, err := b.Store.AccountByID(ctx, actor.Org, id)
 	if err != nil {
-		return p, err
+		return place{}, err
 	}
-	known := false
+	holders, err := b.Store.Holders(ctx, actor.Org, id, actor.User, b.Clock.Now())
+	if err != nil {
+		return place{}, err
+	}
+	p := place{actor: actor, account: acc}
+	if len(holders) == 0 {
+		return b.own(ctx, p, at)
+	}
+	return b.managed(ctx, p, holders, at)
+}
+
+// managed finds a Safe that the actor manages and that binds the account of p
+// at the resource.
+func (b *Broker) managed(ctx context.Context, p place, holders []account.Holder, at pam.ResourceID) (place, error) {
+	actor, now, seen := p.actor, b.Clock.Now(), policy.Allowed(policy.AccountSee, policy.Of(p.actor, ""))
 	for _, h := range holders {
-		known = known || h.Role != ""
+		seen = seen || h.Role != ""
 		if !policy.Allowed(policy.CredentialRotate, policy.Of(actor, h.Role)) {
 			continue
 		}
@@ -178,7 +198,7 @@ func (b *Broker) managed(ctx context.Context, actor pam.Actor, id pam.AccountID,
 			return p, err
 		}
 		for _, bind := range s.Bindings {
-			if bind.AccountID != id || (at != "" && bind.ResourceID != at) {
+			if bind.AccountID != p.account.ID || (at != "" && bind.ResourceID != at) {
 				continue
 			}
 			if p.resource.ID != "" && p.resource.ID != bind.ResourceID {
@@ -190,13 +210,39 @@ func (b *Broker) managed(ctx context.Context, actor pam.Actor, id pam.AccountID,
 			p.safe = s
 		}
 	}
-	if p.resource.ID == "" {
-		if known || policy.Allowed(policy.AccountSee, policy.Of(actor, "")) {
-			return p, pam.Errorf(pam.Denied, "", "Only a manager of a safe that binds the account there may check its credential.")
-		}
+	switch {
+	case p.resource.ID != "":
+		return p, nil
+	case seen:
+		return p, pam.Errorf(pam.Denied, "", "Only a manager of a safe that binds the account there may check its credential.")
+	}
+	return p, &pam.Error{Kind: pam.NotFound}
+}
+
+// own lets whoever made the account of p, which is in no Safe, try it at its
+// resource. Only with a credential that they stored: what somebody else left
+// there is not sent to an address that the actor may choose.
+func (b *Broker) own(ctx context.Context, p place, at pam.ResourceID) (place, error) {
+	mine := p.account.CreatedBy == p.actor.User
+	if !mine && !policy.Allowed(policy.AccountSee, policy.Of(p.actor, "")) {
 		return p, &pam.Error{Kind: pam.NotFound}
 	}
-	p.account, err = b.Store.AccountByID(ctx, actor.Org, id)
+	versions, err := b.Store.CredentialVersions(ctx, p.actor.Org, p.account.ID)
+	if err != nil {
+		return p, err
+	}
+	promoted := slices.IndexFunc(versions, func(v account.Version) bool { return v.Promoted })
+	if promoted >= 0 {
+		mine = mine && versions[promoted].CreatedBy == p.actor.User
+		p.version = versions[promoted].Version
+	}
+	if !policy.Allowed(policy.CredentialSet, policy.Of(p.actor, "").Owning(mine)) {
+		return p, pam.Errorf(pam.Denied, "", "While an account is in no safe, only who made it may check a credential, and only one of their own.")
+	}
+	if p.account.ResourceID == "" || at != "" && at != p.account.ResourceID {
+		return p, &pam.Error{Kind: pam.Invalid, Fields: []pam.Problem{{Field: "resource_id", Problem: "must be the account's own while it is in no safe"}}}
+	}
+	p.resource, err = b.Store.ResourceByID(ctx, p.actor.Org, p.account.ResourceID)
 	return p, err
 }
 
@@ -251,6 +297,9 @@ func (b *Broker) mayProbe(ctx context.Context, actor pam.Actor, id pam.ResourceI
 		return err
 	}
 	no := pam.NotFound
+	if policy.Allowed(policy.ResourceSee, policy.Of(actor, "")) {
+		no = pam.Denied
+	}
 	for _, ref := range refs {
 		s, err := b.Store.SafeByID(ctx, actor.Org, ref.Safe, actor.User, now)
 		if err != nil {

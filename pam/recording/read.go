@@ -10,24 +10,18 @@ import (
 	"time"
 
 	"vaultpam/pam"
+	"vaultpam/pam/policy"
 )
 
 // ByID returns what is known of a recording that the actor may see.
 func (s *Service) ByID(ctx context.Context, actor pam.Actor, id pam.RecordingID) (Recording, error) {
-	r, err := s.store.RecordingByID(ctx, actor.Org, id)
-	if err != nil {
-		return Recording{}, pam.Wrap("read recording", err)
-	}
-	if err := s.mayRead(ctx, actor, r); err != nil {
-		return Recording{}, pam.Wrap("read recording", err)
-	}
-	return r, nil
+	return s.allowed(ctx, "read recording", actor, id, policy.RecordingSee)
 }
 
 // List returns the recordings that the actor may see, newest first.
 func (s *Service) List(ctx context.Context, actor pam.Actor, f Filter) ([]Recording, error) {
 	f.Visible = nil
-	if !seesAll(actor) {
+	if !policy.Allowed(policy.RecordingSee, policy.Of(actor, "")) {
 		safes, err := s.access.ManagedSafes(ctx, actor)
 		if err != nil {
 			return nil, pam.Wrap("list recordings", err)
@@ -38,29 +32,35 @@ func (s *Service) List(ctx context.Context, actor pam.Actor, f Filter) ([]Record
 	return rows, pam.Wrap("list recordings", err)
 }
 
-// seesAll says whether the actor reads every recording of the organization.
-func seesAll(a pam.Actor) bool {
-	return a.Role == pam.Auditor || a.AdminsSeeAll && (a.Role == pam.Owner || a.Role == pam.Admin)
-}
-
-// mayRead is the boundary: the session's own user, a manager of its Safe, the
-// auditor, and the owner and admins if the organization says so. For everybody
-// else the recording does not exist.
-func (s *Service) mayRead(ctx context.Context, actor pam.Actor, r Recording) error {
-	if r.Org != actor.Org {
-		return pam.Errorf(pam.NotFound, "", "no such recording")
+// allowed returns a recording to which the actor may do the action. For whom
+// may not even see it, it does not exist; whoever sees and may no more is
+// denied.
+func (s *Service) allowed(ctx context.Context, op string, actor pam.Actor, id pam.RecordingID, action policy.Action) (Recording, error) {
+	r, err := s.store.RecordingByID(ctx, actor.Org, id)
+	if err != nil {
+		return Recording{}, pam.Wrap(op, err)
 	}
-	if r.UserID == actor.User && actor.User != "" || seesAll(actor) {
-		return nil
+	if r.Org != actor.Org {
+		return Recording{}, &pam.Error{Kind: pam.NotFound, Op: op}
+	}
+	facts := policy.Of(actor, "").Owning(r.UserID == actor.User && actor.User != "")
+	if policy.Allowed(action, facts) {
+		return r, nil
 	}
 	manager, err := s.access.Manages(ctx, actor, r.SafeID)
 	if err != nil {
-		return err
+		return Recording{}, pam.Wrap(op, err)
 	}
-	if !manager {
-		return pam.Errorf(pam.NotFound, "", "no such recording")
+	if manager {
+		facts.SafeRole = pam.SafeManager
 	}
-	return nil
+	switch {
+	case policy.Allowed(action, facts):
+		return r, nil
+	case policy.Allowed(policy.RecordingSee, facts):
+		return Recording{}, pam.Errorf(pam.Denied, op, "You may see that this recording exists, but not replay it.")
+	}
+	return Recording{}, &pam.Error{Kind: pam.NotFound, Op: op}
 }
 
 // Reader iterates over the frames of a recording. Every frame that comes out
@@ -81,7 +81,7 @@ type Reader struct {
 // far. The event that it was opened is durable on return. The caller closes
 // the Reader.
 func (s *Service) Open(ctx context.Context, actor pam.Actor, id pam.RecordingID) (*Reader, error) {
-	r, err := s.ByID(ctx, actor, id)
+	r, err := s.allowed(ctx, "open recording", actor, id, policy.RecordingReplay)
 	if err != nil {
 		return nil, err
 	}
