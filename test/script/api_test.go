@@ -188,6 +188,11 @@ func (c *caller) safe(name string) v1.Safe {
 // signs its owner in. The caller has to administer the instance.
 func (c *caller) organization(p *proc, name, email string) *caller {
 	c.t.Helper()
-	c.call("POST", "/organizations", v1.OrganizationIn{Name: name, OwnerEmail: email, OwnerPassword: ownerPassword}).want(http.StatusCreated)
+	const first = "chosen-by-somebody-else"
+	c.call("POST", "/organizations", v1.OrganizationIn{Name: name, OwnerEmail: email, OwnerPassword: first}).want(http.StatusCreated)
+	refused := p.nobody().call("POST", "/auth/login", v1.LoginIn{Email: email, Password: first}).want(http.StatusUnauthorized, "PASSWORD_CHANGE_REQUIRED")
+	var e v1.Error
+	must(c.t, json.Unmarshal(refused.body, &e))
+	p.nobody().with(e.AccessToken).call("PUT", "/me/password", v1.PasswordIn{NewPassword: ownerPassword}).want(http.StatusNoContent)
 	return p.login(email, ownerPassword)
 }

@@ -1,0 +1,178 @@
+package script
+
+import (
+	"strings"
+
+	v1 "vaultpam/api/v1"
+)
+
+// scenarios is the table. 401: who are you? 403: you may not. 404: you may not
+// even know. 409 and 422 come after all of these: the caller would have been
+// allowed to. docs/permissions.md says why.
+var scenarios = []row{
+	// nobody, outsider, stranger, viewer, operator, manager, auditor, admin, owner, pat-, pat+, pat.admin, instance
+	{"POST /auth/login", "401 200 200 200 200 200 200 200 200 200 200 200 200", func(_ *world, c *caller) ask {
+		return ask{path: "/auth/login", body: v1.LoginIn{Email: c.email, Password: ownerPassword}}
+	}},
+	{"POST /auth/logout", "401 204 204 204 204 204 204 204 204 403 403 403 204", func(w *world, c *caller) ask { return ask{path: "/auth/logout", by: again(w, c)} }},
+	{"POST /auth/step-up", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(*world, *caller) ask {
+		return ask{path: "/auth/step-up", body: v1.StepUpIn{Password: ownerPassword}}
+	}},
+
+	{"GET /me", "401 200 200 200 200 200 200 200 200 200 200 200 200", path("/me")},
+	{"PATCH /me", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(_ *world, c *caller) ask {
+		return ask{path: "/me", body: v1.MeIn{Name: "I am " + c.name}}
+	}},
+	{"PUT /me/password", "401 422 422 422 422 422 422 422 422 403 403 403 422", func(*world, *caller) ask {
+		return ask{path: "/me/password", body: v1.PasswordIn{CurrentPassword: ownerPassword, NewPassword: "short"}}
+	}},
+	{"GET /me/logins", "401 200 200 200 200 200 200 200 200 403 403 403 200", path("/me/logins")},
+	{"DELETE /me/logins/{id}", "401 204 204 204 204 204 204 204 204 403 403 403 204", func(w *world, c *caller) ask {
+		id := "lgn_00000000000000000000000000"
+		if other := again(w, c); other != c {
+			for _, l := range read[[]v1.Login](other.call("GET", "/me/logins", nil)) {
+				if l.Current {
+					id = l.ID
+				}
+			}
+		}
+		return ask{path: "/me/logins/" + id}
+	}},
+	{"GET /me/ssh-keys", "401 200 200 200 200 200 200 200 200 403 403 403 200", path("/me/ssh-keys")},
+	{"POST /me/ssh-keys", "401 201 201 201 201 201 201 201 201 403 403 403 201", func(*world, *caller) ask {
+		return ask{path: "/me/ssh-keys", body: v1.SSHKeyIn{Name: "laptop", PublicKey: newPublicKey()}}
+	}},
+	{"DELETE /me/ssh-keys/{id}", "401 204 204 204 204 204 204 204 204 403 403 403 204", func(w *world, c *caller) ask {
+		id := "key_00000000000000000000000000"
+		if other := again(w, c); other != c {
+			id = read[v1.SSHKey](other.call("POST", "/me/ssh-keys", v1.SSHKeyIn{Name: "to go", PublicKey: newPublicKey()})).ID
+		}
+		return ask{path: "/me/ssh-keys/" + id}
+	}},
+	{"POST /me/memberships/{org_id}/accept", "401 409 200 200 200 200 200 200 200 403 403 403 200", func(w *world, c *caller) ask {
+		if c.email != "" && c != w.foreign {
+			w.foreign.call("POST", "/org/members", v1.MemberIn{Email: c.email, Role: "operator"})
+		}
+		return ask{path: "/me/memberships/" + w.foreign.org + "/accept"}
+	}},
+	{"GET /personal-access-tokens", "401 200 200 200 200 200 200 200 200 403 403 403 200", path("/personal-access-tokens")},
+	{"POST /personal-access-tokens", "401 201 201 201 201 201 201 201 201 403 403 403 201", func(*world, *caller) ask {
+		return ask{path: "/personal-access-tokens", body: v1.PersonalAccessTokenIn{Name: "more", Scopes: []string{"safes:read"}, ExpiresInDays: 1}}
+	}},
+	{"DELETE /personal-access-tokens/{id}", "401 204 204 204 204 204 204 204 204 403 403 403 204", func(w *world, c *caller) ask {
+		id := "pat_00000000000000000000000000"
+		if other := again(w, c); other != c {
+			id = read[v1.PersonalAccessToken](other.call("POST", "/personal-access-tokens", v1.PersonalAccessTokenIn{Name: "to go", Scopes: []string{"safes:read"}, ExpiresInDays: 1})).ID
+		}
+		return ask{path: "/personal-access-tokens/" + id}
+	}},
+
+	{"GET /org/memberships", "401 200 200 200 200 200 200 200 200 200 200 200 200", path("/org/memberships")},
+	{"GET /org", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/org")},
+	{"PATCH /org", "401 200 403 403 403 403 403 200 200 403 403 200 200", func(*world, *caller) ask { return ask{path: "/org", body: map[string]any{"idle_timeout_seconds": 600}} }},
+	{"GET /org/members", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/org/members")},
+	{"POST /org/members", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
+		return ask{path: "/org/members", body: v1.MemberIn{Email: strings.ReplaceAll(w.unique("new"), " ", "") + "@table.test", Role: "operator", Password: ownerPassword}}
+	}},
+	{"GET /org/members/{user_id}", "401 404 200 200 200 200 200 200 200 403 200 200 200", onPerson("", nil)},
+	{"PATCH /org/members/{user_id}", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("", map[string]any{"role": "auditor"})},
+	{"DELETE /org/members/{user_id}", "401 404 403 403 403 403 403 204 204 403 403 204 204", onPerson("", nil)},
+	{"POST /org/members/{user_id}/suspend", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("/suspend", nil)},
+	{"POST /org/members/{user_id}/resume", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("/resume", nil)},
+	{"GET /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/organizations")},
+	{"POST /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 201", func(w *world, _ *caller) ask {
+		return ask{path: "/organizations", body: v1.OrganizationIn{Name: w.unique("Organization")}}
+	}},
+
+	{"GET /safes", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/safes")},
+	{"POST /safes", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask { return ask{path: "/safes", body: v1.SafeIn{Name: w.unique("Made")}} }},
+	{"GET /safes/{id}", "401 404 404 200 200 200 200 200 200 403 200 200 200", shared("/safes/%s", theSafe)},
+	{"PATCH /safes/{id}", "401 404 404 403 403 200 403 200 200 403 200 200 200", fresh("/safes/%s", theSafe, map[string]any{"description": "changed"})},
+	{"DELETE /safes/{id}", "401 404 404 403 403 204 403 403 403 403 204 403 204", fresh("/safes/%s", theSafe, nil)},
+	{"POST /safes/{id}/lock", "401 404 404 403 403 200 403 200 200 403 200 200 200", fresh("/safes/%s/lock", theSafe, nil)},
+	{"POST /safes/{id}/unlock", "401 404 404 403 403 200 403 200 200 403 200 200 200", fresh("/safes/%s/unlock", theSafe, nil)},
+	{"POST /safes/{id}/take-over", "401 404 404 403 403 404 403 403 200 403 403 403 200", func(w *world, _ *caller) ask {
+		safe := w.safe()
+		w.founder.joins(safe, w.who["viewer"], "viewer")
+		w.founder.joins(safe, w.who["operator"], "operator")
+		for _, m := range read[[]v1.SafeMember](w.founder.call("GET", "/safes/"+safe+"/members", nil)) {
+			if m.UserID == w.founder.id {
+				w.founder.call("DELETE", "/safes/"+safe+"/members/"+m.ID, nil).want(204)
+			}
+		}
+		return ask{path: "/safes/" + safe + "/take-over"}
+	}},
+	{"GET /safes/{id}/members", "401 404 404 200 200 200 200 200 200 403 200 200 200", shared("/safes/%s/members", theSafe)},
+	{"POST /safes/{id}/members", "401 404 404 403 403 201 403 403 403 403 201 403 201", func(w *world, _ *caller) ask {
+		return ask{path: "/safes/" + w.fresh().safe + "/members", body: v1.SafeMemberIn{UserID: w.who["stranger"].id, Role: "viewer"}}
+	}},
+	{"GET /safes/{id}/members/{member_id}", "401 404 404 200 200 200 200 200 200 403 200 200 200", shared("/safes/%s", theMember)},
+	{"PATCH /safes/{id}/members/{member_id}", "401 404 404 403 403 200 403 403 403 403 200 403 200", fresh("/safes/%s", theMember, map[string]any{"role": "operator"})},
+	{"DELETE /safes/{id}/members/{member_id}", "401 404 404 204 403 204 403 403 403 403 204 403 204", fresh("/safes/%s", theMember, nil)},
+
+	{"GET /resources", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/resources")},
+	{"POST /resources", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
+		return ask{path: "/resources", body: v1.ResourceIn{Name: w.unique("Made"), Type: "ssh", Host: "127.0.0.1", HostKeyPolicy: "accept_first"}}
+	}},
+	{"GET /resources/{id}", "401 404 404 200 200 200 200 200 200 403 200 200 200", shared("/resources/%s", theResource)},
+	{"PATCH /resources/{id}", "401 404 404 403 403 403 403 200 200 403 403 200 200", func(w *world, _ *caller) ask {
+		return ask{path: "/resources/" + w.fresh().resource, body: map[string]any{"name": w.unique("Renamed")}}
+	}},
+	{"DELETE /resources/{id}", "401 404 404 403 403 403 403 409 409 403 403 409 409", fresh("/resources/%s", theResource, nil)},
+	{"POST /resources/{id}/probe", "401 404 404 403 403 200 403 200 200 403 200 200 200", shared("/resources/%s/probe", theResource)},
+
+	{"GET /accounts", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/accounts")},
+	{"POST /accounts", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
+		return ask{path: "/accounts", body: v1.AccountIn{Name: w.unique("Made"), Username: "root"}}
+	}},
+	{"GET /accounts/{id}", "401 404 404 200 200 200 200 200 200 403 200 200 200", shared("/accounts/%s", theAccount)},
+	{"PATCH /accounts/{id}", "401 404 404 403 403 403 403 200 200 403 403 200 200", fresh("/accounts/%s", theAccount, map[string]any{"username": "admin"})},
+	{"DELETE /accounts/{id}", "401 404 404 403 403 403 403 409 409 403 403 409 409", fresh("/accounts/%s", theAccount, nil)},
+	{"PUT /accounts/{id}/credential", "401 404 404 403 403 200 403 403 403 403 403 403 200", fresh("/accounts/%s/credential", theAccount, v1.CredentialIn{Kind: "password", Value: "another-one"})},
+	{"POST /accounts/{id}/check", "401 404 404 403 403 200 403 403 403 403 200 403 200", shared("/accounts/%s/check", theAccount)},
+	{"GET /accounts/{id}/versions", "401 404 404 200 200 200 200 200 200 403 200 200 200", shared("/accounts/%s/versions", theAccount)},
+
+	{"GET /checkouts", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/checkouts")},
+	{"POST /checkouts", "401 404 404 403 201 201 403 403 403 403 201 403 201", func(w *world, _ *caller) ask {
+		return ask{path: "/checkouts", body: v1.CheckoutIn{SafeID: w.fresh().safe}}
+	}},
+	{"GET /checkouts/{id}", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/checkouts/%s", theCheckout)},
+	{"POST /checkouts/{id}/check-in", "401 404 404 404 200 200 403 200 200 403 200 200 200", func(w *world, _ *caller) ask {
+		f := w.fresh()
+		id := read[v1.Checkout](w.who["operator"].call("POST", "/checkouts", v1.CheckoutIn{SafeID: f.safe})).ID
+		return ask{path: "/checkouts/" + id + "/check-in"}
+	}},
+
+	{"GET /confirmations", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/confirmations")},
+	{"GET /confirmations/{id}", "401 404 404 404 404 200 200 200 200 403 200 200 200", func(w *world, _ *caller) ask { return ask{path: "/confirmations/" + w.pending()} }},
+	{"POST /confirmations/{id}/confirm", "401 404 404 404 404 200 403 403 403 403 403 403 200", func(w *world, _ *caller) ask {
+		return ask{path: "/confirmations/" + w.pending() + "/confirm"}
+	}},
+	{"POST /confirmations/{id}/reject", "401 404 404 404 404 200 403 403 403 403 403 403 200", func(w *world, _ *caller) ask {
+		return ask{path: "/confirmations/" + w.pending() + "/reject"}
+	}},
+
+	{"GET /sessions", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/sessions")},
+	{"POST /sessions", "401 404 404 403 201 201 403 403 403 403 201 403 201", func(w *world, _ *caller) ask {
+		return ask{path: "/sessions", body: v1.SessionIn{SafeID: w.fresh().safe}}
+	}},
+	{"GET /sessions/{id}", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/sessions/%s", theSession)},
+	{"POST /sessions/{id}/terminate", "401 404 404 404 200 200 403 200 200 403 200 200 200", func(w *world, _ *caller) ask {
+		id := read[v1.Launch](w.who["operator"].call("POST", "/sessions", v1.SessionIn{SafeID: w.fresh().safe})).ID
+		return ask{path: "/sessions/" + id + "/terminate"}
+	}},
+
+	{"GET /recordings", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/recordings")},
+	{"GET /recordings/{id}", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/recordings/%s", theRecording)},
+	{"GET /recordings/{id}/content", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/content", theRecording)},
+	{"GET /recordings/{id}/verify", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/recordings/%s/verify", theRecording)},
+
+	{"GET /audit-events", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events")},
+	{"GET /audit-events/export", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events/export")},
+	{"GET /audit-log/checkpoint", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-log/checkpoint")},
+	{"GET /audit-log/proof", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-log/proof?leaf_index=0")},
+
+	{"GET /vault/status", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/vault/status")},
+	{"POST /vault/seal", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/vault/seal")},
+	{"POST /vault/unseal", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/vault/unseal")},
+}
