@@ -106,6 +106,18 @@ func (db *DB) ConfirmationByID(ctx context.Context, org pam.OrgID, id pam.Confir
 	return out, db.failed("read confirmation", err)
 }
 
+// Redirected says whether the user had a part in what c waits for: whoever
+// changes a target that is held back already takes the place of those who
+// changed it before, and confirms their changes with their own.
+func (db *DB) Redirected(ctx context.Context, c confirmation.Confirmation, user pam.UserID) (bool, error) {
+	const same = `org_id = ? AND safe_id = ? AND resource_id = ? AND account_id = ? AND kind = 'redirection'`
+	of := []any{c.Org, c.Safe, c.Resource, c.Account}
+	n, err := one(ctx, db, scalar[int64], `SELECT COUNT(*) FROM confirmations WHERE `+same+` AND requested_by = ? AND confirmation_id <= ?
+		AND confirmation_id > (SELECT COALESCE(MAX(confirmation_id), '') FROM confirmations WHERE `+same+` AND status = 'confirmed')`,
+		slices.Concat(of, []any{user, c.ID}, of)...)
+	return n > 0, db.failed("read confirmations", err)
+}
+
 // ListConfirmations returns a page, newest first.
 func (db *DB) ListConfirmations(ctx context.Context, org pam.OrgID, q confirmation.Query) ([]confirmation.Confirmation, error) {
 	var w where

@@ -350,6 +350,35 @@ func TestEditorWhoManagesTheSafeConfirmsByEditing(t *testing.T) {
 	})
 }
 
+// A manager redirects, somebody else changes a trifle on top, and the manager
+// confirms the two in the other's name.
+func TestWhoeverRedirectedDoesNotConfirmItInAnothersName(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s, r, acc := w.bound(w.admin, "Prod")
+		third := w.person(w.admin.Org, pam.Operator)
+		w.member(w.admin, s.ID, third, pam.SafeManager)
+		in := r.Settings
+		in.Host = "evil.example.com"
+		must[resource.Resource](t)(w.resources.Update(t.Context(), dual(w.admin), r.ID, 0, in))
+		in.Port = 2222
+		id := must[resource.Resource](t)(w.resources.Update(t.Context(), dual(w.other), r.ID, 0, in)).Pending
+		_, err := w.changes.Confirm(t.Context(), dual(w.admin), id)
+		refused(t, err, pam.Denied)
+		if !w.blocked(r.ID, acc.ID, s.ID) {
+			t.Fatal("one person redirected alone")
+		}
+		must[confirmation.Confirmation](t)(w.changes.Confirm(t.Context(), dual(third), id))
+
+		// What was confirmed once is not counted again.
+		in.Port = 2223
+		id = must[resource.Resource](t)(w.resources.Update(t.Context(), dual(w.other), r.ID, 0, in)).Pending
+		must[confirmation.Confirmation](t)(w.changes.Confirm(t.Context(), dual(w.admin), id))
+		if w.blocked(r.ID, acc.ID, s.ID) {
+			t.Fatal("still blocked")
+		}
+	})
+}
+
 func TestRedirectionForgetsALearnedHostKeyAndKeepsANewOne(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"

@@ -107,6 +107,9 @@ type Store interface {
 	// status d.To, and applies a weakening that is confirmed. It is a Conflict
 	// if the confirmation or the Safe has changed meanwhile.
 	DecideConfirmation(ctx context.Context, org pam.OrgID, c Confirmation, d Decision, entries ...audit.Entry) error
+	// Redirected says whether the user asked for c, or for a redirection that c
+	// took the place of and that nobody has confirmed.
+	Redirected(ctx context.Context, c Confirmation, user pam.UserID) (bool, error)
 	// RoleOf is that of the Safes.
 	RoleOf(ctx context.Context, org pam.OrgID, id pam.SafeID, user pam.UserID, now time.Time) (pam.SafeRole, bool, error)
 	// Blocked says whether the credential of the account is held back at the

@@ -83,8 +83,16 @@ func (s *Service) decide(ctx context.Context, op string, a pam.Actor, id pam.Con
 		return Confirmation{}, pam.Errorf(pam.Denied, op, "Only a manager of the Safe may decide this.")
 	}
 	// The setting may have been turned on after the request; both count.
-	if to == Confirmed && c.RequestedBy == a.User && (c.Dual || a.DualControl) {
-		return Confirmation{}, pam.Errorf(pam.Denied, op, "Another manager must confirm what you requested.")
+	if to == Confirmed && (c.Dual || a.DualControl) {
+		own := c.RequestedBy == a.User
+		if !own && c.Kind == Redirection {
+			if own, err = s.store.Redirected(ctx, c, a.User); err != nil {
+				return Confirmation{}, pam.Wrap(op, err)
+			}
+		}
+		if own {
+			return Confirmation{}, pam.Errorf(pam.Denied, op, "Another manager must confirm what you requested.")
+		}
 	}
 	now := s.clock.Now()
 	if to == Confirmed && !a.Fresh(now) {
