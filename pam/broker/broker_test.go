@@ -44,7 +44,24 @@ type world struct {
 	guest   pam.Actor // of another organization
 	safe    safe.Safe
 	account account.Account
+
+	accounts  *account.Service
+	resources *resource.Service
+	tried     []string // what the target was shown, by Check
 }
+
+// Check is a target that believes everything.
+func (w *world) Check(ctx context.Context, _ net.Conn, r resource.Resource, username string, login broker.Login) error {
+	cred, err := login(ctx)
+	if err != nil {
+		return err
+	}
+	defer cred.Wipe()
+	w.tried = append(w.tried, r.Name+" "+username+" "+string(cred.Password.Expose()))
+	return nil
+}
+
+func (w *world) Peek(context.Context, net.Conn, resource.Resource) (string, error) { return "", nil }
 
 // faulty is a store whose sessions cannot be ended while broken.
 type faulty struct {
@@ -100,7 +117,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w.Broker = broker.New(broker.Deps{
 		Store: w.db, Secrets: w.db, Actors: people, Sealer: sealer, Sealed: func() bool { return w.vault.Status().Sealed }, Recordings: recordings,
-		Audit: w.db.Audit(), Scribe: scribe, Dialer: broker.LocalDialer{Rules: broker.LocalRules{Dev: true}}, IDs: src, Clock: c, Log: log,
+		Audit: w.db.Audit(), Scribe: scribe, Dialer: broker.LocalDialer{Rules: broker.LocalRules{Dev: true}}, Targets: map[pam.Protocol]broker.Target{pam.SSH: w}, IDs: src, Clock: c, Log: log,
 	})
 	ln := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	t.Cleanup(func() { _ = ln.Close() })
@@ -111,12 +128,13 @@ func newWorld(t *testing.T) *world {
 	w.owner = pam.Actor{User: user, Email: "owner@example.com", HomeOrg: home, Org: home, Role: pam.Owner, Token: pam.LoginToken, StepUpAt: c.Now(), InstanceAdmin: true}
 	other := must[org.Organization](t)(orgs.Create(ctx, w.owner, "Other", "", "guest@example.com", secret.FromString("correct horse battery staple")))
 	w.guest = pam.Actor{User: must[pam.UserID](t)(w.db.UserIDByEmail(ctx, "guest@example.com")), HomeOrg: other.ID, Org: other.ID, Role: pam.Owner, Token: pam.LoginToken, StepUpAt: c.Now()}
-	r := must[resource.Resource](t)(resource.New(w.db, scribe, c, src).Create(ctx, w.owner, resource.Settings{
+	w.resources = resource.New(w.db, scribe, c, src)
+	r := must[resource.Resource](t)(w.resources.Create(ctx, w.owner, resource.Settings{
 		Name: "web", Type: pam.SSH, Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port,
 	}))
-	accounts := account.New(w.db, sealer, scribe, c, src)
-	w.account = must[account.Account](t)(accounts.Create(ctx, w.owner, account.Settings{Name: "root", Username: "root"}, &account.NewCredential{Kind: account.Password, Value: secret.FromString("s3cret-canary")}))
-	second := must[account.Account](t)(accounts.Create(ctx, w.owner, account.Settings{Name: "backup", Username: "backup"}, &account.NewCredential{Kind: account.Password, Value: secret.FromString("other-canary")}))
+	w.accounts = account.New(w.db, sealer, scribe, c, src)
+	w.account = must[account.Account](t)(w.accounts.Create(ctx, w.owner, account.Settings{Name: "root", Username: "root"}, &account.NewCredential{Kind: account.Password, Value: secret.FromString("s3cret-canary")}))
+	second := must[account.Account](t)(w.accounts.Create(ctx, w.owner, account.Settings{Name: "backup", Username: "backup"}, &account.NewCredential{Kind: account.Password, Value: secret.FromString("other-canary")}))
 	w.safe = must[safe.Safe](t)(w.safes.Create(ctx, w.owner, safe.Settings{Name: "web", Bindings: []safe.Binding{{ResourceID: r.ID, AccountID: w.account.ID}}, Checkout: safe.Checkout{Enabled: true}}))
 	must[safe.Safe](t)(w.safes.Create(ctx, w.owner, safe.Settings{
 		Name: "two", Bindings: []safe.Binding{{ResourceID: r.ID, AccountID: w.account.ID}, {ResourceID: r.ID, AccountID: second.ID}}, Checkout: safe.Checkout{Enabled: true},
@@ -192,6 +210,47 @@ func TestCredentialOpensOnceAfterItsEvent(t *testing.T) {
 	}
 	if slices.ContainsFunc(c.Password.Expose(), func(b byte) bool { return b != 0 }) {
 		t.Error("the credential was not wiped")
+	}
+}
+
+func TestCredentialIsCheckedByItsMakerOrAManager(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	admin := w.owner
+	admin.User = "usr_another"
+	check := func(a pam.Actor, id pam.AccountID, at pam.ResourceID, want pam.Kind) {
+		t.Helper()
+		if err := w.CheckCredential(ctx, a, id, at); pam.KindOf(err) != want && (want != 0 || err != nil) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	r := must[[]resource.Resource](t)(w.resources.List(ctx, w.owner, "", 10))[0]
+	mine := must[account.Account](t)(w.accounts.Create(ctx, w.owner, account.Settings{Name: "mine", Username: "me", ResourceID: r.ID}, &account.NewCredential{Kind: account.Password, Value: secret.FromString("mine-canary")}))
+	check(w.owner, mine.ID, "", 0)
+	check(w.owner, mine.ID, "res_another", pam.Invalid)
+	check(admin, mine.ID, "", pam.Denied)
+	check(w.guest, mine.ID, "", pam.NotFound)
+	check(w.guest, w.account.ID, "", pam.NotFound)
+	check(w.owner, w.account.ID, "", 0)
+	check(admin, w.account.ID, "", pam.Denied)
+	if want := []string{"web me mine-canary", "web root s3cret-canary"}; !slices.Equal(w.tried, want) {
+		t.Errorf("the target saw %q, want %q", w.tried, want)
+	}
+
+	// Somebody else's secret is not sent to an address of the maker's choice,
+	// not even once the account is in no Safe any more.
+	foreign := must[account.Account](t)(w.accounts.Create(ctx, w.owner, account.Settings{Name: "left", Username: "left", ResourceID: r.ID}, nil))
+	left := must[safe.Safe](t)(w.safes.Create(ctx, w.owner, safe.Settings{Name: "left", Bindings: []safe.Binding{{ResourceID: r.ID, AccountID: foreign.ID}}}))
+	v := account.SealedVersion{Version: account.Version{Version: 1, Kind: account.Password, CreatedBy: admin.User, CreatedAt: clock.Real{}.Now(), Promoted: true}, Sealed: []byte("x")}
+	if err := w.db.AddCredential(ctx, w.owner.Org, foreign.ID, v, audit.NewScribe(clock.Real{}, ids.NewSource(clock.Real{}, rand.Reader)).Entry(w.owner, audit.CredentialSet, audit.Party{}, nil)); err != nil {
+		t.Fatal(err)
+	}
+	in := left.Settings
+	in.Bindings = nil
+	must[safe.Safe](t)(w.safes.Update(ctx, w.owner, left.ID, 0, in))
+	check(w.owner, foreign.ID, "", pam.Denied)
+	if len(w.tried) != 2 {
+		t.Errorf("the target saw %q", w.tried)
 	}
 }
 
