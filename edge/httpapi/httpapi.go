@@ -115,7 +115,12 @@ func New(d Deps) *API {
 		e.extra.RequestID = callOf(ctx.Context()).id
 		return e
 	}
-	huma.ValidateStrictCasing = true // "Name" is not "name"
+	// The document takes the shape of errors from this one.
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return newError(status, message, errs...)
+	}
+	huma.ValidateStrictCasing = true  // "Name" is not "name"
+	huma.DefaultArrayNullable = false // a list is empty, never null
 	cfg := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",

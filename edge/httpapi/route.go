@@ -112,16 +112,27 @@ func operationID(method, path string) string {
 	return strings.ToLower(method) + "-" + strings.Join(words, "-")
 }
 
+// errorsOf lists what a route may answer beside success; huma adds 422 and 500.
 func errorsOf(rt route) []int {
-	out := []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}
-	if rt.access != public {
-		out = append(out, http.StatusUnauthorized, http.StatusForbidden)
+	out := []int{http.StatusBadRequest, http.StatusTooManyRequests, http.StatusServiceUnavailable}
+	if rt.access != public || rt.has(countLogin) {
+		out = append(out, http.StatusUnauthorized)
 	}
-	if strings.Contains(rt.endpoint, "{") {
+	if rt.access != public {
+		out = append(out, http.StatusForbidden)
+	}
+	method, path, _ := strings.Cut(rt.endpoint, " ")
+	if strings.Contains(path, "{") || method == http.MethodPost { // a body names objects, too
 		out = append(out, http.StatusNotFound)
 	}
-	if !strings.HasPrefix(rt.endpoint, "GET") {
+	if method == http.MethodPatch || method == http.MethodDelete {
+		out = append(out, http.StatusPreconditionFailed)
+	}
+	if method != http.MethodGet {
 		out = append(out, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	if path == "/sessions" || path == "/checkouts" {
+		out = append(out, http.StatusLocked)
 	}
 	return out
 }

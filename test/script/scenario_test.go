@@ -38,6 +38,7 @@ var columns = []string{"nobody", "outsider", "stranger", "viewer", "operator", "
 func TestScenarioTable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	documented := document(t, w.p)
 	for _, r := range scenarios {
 		method, _, _ := strings.Cut(r.route, " ")
 		want := strings.Fields(r.want)
@@ -54,6 +55,9 @@ func TestScenarioTable(t *testing.T) {
 			if i >= len(want) || got[i] != want[i] {
 				bodies = append(bodies, name+": "+tail(string(a.body), 300))
 			}
+			if _, ok := documented[r.route].Responses[got[i]]; !ok {
+				t.Errorf("%s answers %d, of which the document does not speak", r.route, a.status)
+			}
 			if a.status >= 400 && (a.code() == "" || a.header.Get("Content-Type") != "application/json") {
 				t.Errorf("%s as %s: %d without an envelope: %s", r.route, name, a.status, a.body)
 			}
@@ -68,27 +72,56 @@ func TestScenarioTable(t *testing.T) {
 func TestScenarioTableHasEveryRoute(t *testing.T) {
 	t.Parallel()
 	p := startServer(t)
-	var doc struct {
-		Paths map[string]map[string]json.RawMessage `json:"paths"`
-	}
-	must(t, json.Unmarshal(p.nobody().call("GET", "/openapi.json", nil).want(http.StatusOK).body, &doc))
-	served := map[string]bool{}
-	for path, item := range doc.Paths {
-		for method := range item {
-			served[strings.ToUpper(method)+" "+strings.TrimPrefix(path, "/api/v1")] = true
-		}
-	}
+	served := document(t, p)
 	if len(served) < 70 {
 		t.Fatalf("the document has %d routes", len(served))
 	}
 	for _, r := range scenarios {
-		if !served[r.route] {
+		if _, ok := served[r.route]; !ok {
 			t.Errorf("%s: the row is not of a route, or of one twice", r.route)
 		}
 		delete(served, r.route)
 	}
 	for route := range served {
 		t.Errorf("%s: there is no row", route)
+	}
+}
+
+// operation is what the OpenAPI document says of a route.
+type operation struct {
+	Responses map[string]struct {
+		Content map[string]struct {
+			Schema struct {
+				Ref string `json:"$ref"`
+			} `json:"schema"`
+		} `json:"content"`
+	} `json:"responses"`
+}
+
+// document reads the OpenAPI document: each route, such as "GET /safes".
+func document(t testing.TB, p *proc) map[string]operation {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]operation `json:"paths"`
+	}
+	must(t, json.Unmarshal(p.nobody().call("GET", "/openapi.json", nil).want(http.StatusOK).body, &doc))
+	out := map[string]operation{}
+	for path, item := range doc.Paths {
+		for method, op := range item {
+			out[strings.ToUpper(method)+" "+strings.TrimPrefix(path, "/api/v1")] = op
+		}
+	}
+	return out
+}
+
+func TestDocumentShowsErrorsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for route, op := range document(t, startServer(t)) {
+		for status, response := range op.Responses {
+			if status >= "4" && (len(response.Content) != 1 || response.Content["application/json"].Schema.Ref != "#/components/schemas/Error") {
+				t.Errorf("%s, %s: %+v", route, status, response.Content)
+			}
+		}
 	}
 }
 
