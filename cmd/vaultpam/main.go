@@ -117,7 +117,7 @@ func root() *cobra.Command {
 	cmd.PersistentFlags().StringVarP(&app.output, "output", "o", "table", "table or json")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(
-		serverCommand(), initCommand(),
+		serverCommand(), initCommand(), openapiCommand(),
 		app.loginCommand(), app.logoutCommand(), app.whoamiCommand(), app.passwordCommand(),
 		app.safesCommand(), app.resourcesCommand(), app.accountsCommand(), app.membersCommand(), app.organizationsCommand(),
 		app.sshCommand(), app.checkoutCommand(), app.sessionsCommand(), app.recordingsCommand(),

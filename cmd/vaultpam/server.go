@@ -54,3 +54,19 @@ func initCommand() *cobra.Command {
 	cmd.Flags().StringVar(&email, "email", "", "e-mail of its owner")
 	return cmd
 }
+
+// openapiCommand prints the API's document, from which the console's client
+// is generated. It is of use to whoever generates their own.
+func openapiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "openapi", Short: "Print the OpenAPI document of the API", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			doc, err := server.Document(version)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", doc)
+			return err
+		},
+	}
+}

@@ -29,6 +29,12 @@ func (a *API) openAPI() http.HandlerFunc {
 	}
 }
 
+// Document is the OpenAPI document of this version, for those who generate a
+// client from it without a server.
+func Document(version string) ([]byte, error) {
+	return json.Marshal(New(Deps{Version: version}).huma.OpenAPI())
+}
+
 // entry is one operation on the reference page.
 type entry struct {
 	ID, Method, Path, Summary string
