@@ -31,6 +31,23 @@ build: ## bin/vaultpam and, once it exists, bin/vaultpam-connector
 	$(BUILD) -o bin/vaultpam ./cmd/vaultpam
 	@if [ -d cmd/vaultpam-connector ]; then set -x; $(BUILD) -o bin/vaultpam-connector ./cmd/vaultpam-connector; fi
 
+# The console needs Node.js; without it everything else is built all the same,
+# and the server says at / how to get it.
+.PHONY: console
+console: ## the web console, into web/dist
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web/dist/index.html; else echo 'make: there is no npm, so the console is left out'; fi
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+
+web/src/api/schema.ts: $(wildcard api/v1/*.go edge/httpapi/*.go) web/node_modules/.package-lock.json
+	$(GO) run ./cmd/vaultpam openapi > web/openapi.json
+	cd web && npm run --silent types
+
+web/dist/index.html: web/src/api/schema.ts $(shell find web/src web/public web/*.html web/*.ts web/*.json -type f 2>/dev/null | grep -v -e openapi.json -e schema.ts)
+	rm -rf web/dist/assets web/dist/*.html
+	cd web && npm run --silent build
+
 .PHONY: run
 run: build ## build, then start the dev server on loopback
 	@exec bin/vaultpam server --dev
@@ -85,7 +102,7 @@ soak: test-deps ## tests of killed processes and full disks, SOAK=100 times over
 
 .PHONY: clean
 clean: ## remove what make built; data directories stay
-	rm -rf bin .tools
+	rm -rf bin .tools web/node_modules web/dist/assets web/dist/*.html
 
 $(STATICCHECK):
 	GOBIN="$(CURDIR)/.tools" $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)

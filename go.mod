@@ -2,6 +2,8 @@ module vaultpam
 
 go 1.26.0
 
+ignore ./web/node_modules
+
 require (
 	github.com/creack/pty v1.1.24
 	github.com/danielgtaylor/huma/v2 v2.37.2

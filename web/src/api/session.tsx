@@ -1,0 +1,101 @@
+// Who is signed in, and in which organization they work.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
+import { api, ApiError, context, ok, type Schemas } from "./client";
+
+export interface Who {
+  me: Schemas["Me"];
+  memberships: Schemas["Membership"][];
+  org: string;
+  role: string;
+}
+
+interface SessionState {
+  /** undefined: not known yet; null: nobody. */
+  who: Who | null | undefined;
+  error: unknown;
+  signIn(email: string, password: string): Promise<void>;
+  signOut(): Promise<void>;
+  enter(org: string): void;
+  retry(): void;
+}
+
+const SessionContext = createContext<SessionState | null>(null);
+
+export function useSession(): SessionState {
+  const s = useContext(SessionContext);
+  if (!s) throw new Error("useSession outside of SessionProvider");
+  return s;
+}
+
+/** The person who is signed in. Pages are shown to nobody else. */
+export function useWho(): Who {
+  const { who } = useSession();
+  if (!who) throw new Error("useWho while nobody is signed in");
+  return who;
+}
+
+/** Whether the person has one of the roles in the organization. */
+export function useRole(...roles: string[]): boolean {
+  return roles.includes(useWho().role);
+}
+
+async function load(): Promise<Who | null> {
+  try {
+    context.csrf = (await ok(api.GET("/api/v1/auth/cookie"))).csrf_token;
+  } catch (e) {
+    if (e instanceof ApiError && e.status === 401) return null;
+    throw e;
+  }
+  const [me, list] = await Promise.all([ok(api.GET("/api/v1/me")), ok(api.GET("/api/v1/org/memberships"))]);
+  const wanted = localStorage.getItem("org");
+  const active = list.memberships.filter((m) => m.status === "active");
+  const chosen = active.find((m) => m.org_id === wanted) ?? active.find((m) => m.org_id === list.active_org_id) ?? active[0];
+  context.org = chosen?.org_id ?? "";
+  return { me, memberships: list.memberships, org: context.org, role: chosen?.role ?? "" };
+}
+
+export function SessionProvider({ children }: { children: ReactNode }) {
+  const client = useQueryClient();
+  const [gone, setGone] = useState(false);
+  const { data, error, refetch } = useQuery({ queryKey: ["who"], queryFn: load, staleTime: Infinity, retry: false, enabled: !gone });
+
+  useEffect(() => {
+    context.signedOut = () => {
+      context.csrf = "";
+      setGone(true);
+      client.removeQueries({ predicate: (q) => q.queryKey[0] !== "who" });
+    };
+    return () => {
+      context.signedOut = () => {};
+    };
+  }, [client]);
+
+  const state = useMemo<SessionState>(
+    () => ({
+      who: gone ? null : data,
+      error: gone ? null : error,
+      async signIn(email, password) {
+        context.csrf = (await ok(api.POST("/api/v1/auth/cookie", { body: { email, password } }))).csrf_token;
+        client.setQueryData(["who"], await load());
+        setGone(false);
+      },
+      async signOut() {
+        try {
+          await ok(api.DELETE("/api/v1/auth/cookie"));
+        } finally {
+          client.clear();
+          setGone(true);
+        }
+      },
+      enter(org) {
+        localStorage.setItem("org", org);
+        client.clear();
+        void refetch();
+      },
+      retry: () => void refetch(),
+    }),
+    [client, data, error, gone, refetch],
+  );
+  return <SessionContext value={state}>{children}</SessionContext>;
+}

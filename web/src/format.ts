@@ -1,0 +1,37 @@
+// How times, lengths and sizes read, in the chosen language.
+import i18next from "i18next";
+
+export function when(iso: string): string {
+  return new Intl.DateTimeFormat(i18next.language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+}
+
+const steps: [Intl.RelativeTimeFormatUnit, number][] = [["day", 86400], ["hour", 3600], ["minute", 60]];
+
+/** "3 minutes ago", "in 2 hours"; the date beyond 30 days. */
+export function ago(iso: string, now = Date.now()): string {
+  const seconds = (Date.parse(iso) - now) / 1000;
+  if (Math.abs(seconds) > 30 * 86400) return when(iso);
+  const format = new Intl.RelativeTimeFormat(i18next.language, { numeric: "auto" });
+  for (const [unit, length] of steps) if (Math.abs(seconds) >= length) return format.format(Math.trunc(seconds / length), unit);
+  return format.format(Math.trunc(seconds), "second");
+}
+
+/** 3:07, 1:02:33. */
+export function clock(ms: number): string {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  const two = (n: number) => String(n).padStart(2, "0");
+  const [h, m] = [Math.floor(s / 3600), Math.floor(s / 60) % 60];
+  return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
+}
+
+const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+
+export function bytes(n: number): string {
+  let i = 0;
+  for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
+  return new Intl.NumberFormat(i18next.language, { style: "unit", unit: units[i], unitDisplay: "short", maximumFractionDigits: i ? 1 : 0 }).format(n);
+}
+
+export function count(n: number): string {
+  return new Intl.NumberFormat(i18next.language).format(n);
+}

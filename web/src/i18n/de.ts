@@ -1,0 +1,3 @@
+import { collect } from ".";
+
+export default collect(import.meta.glob(["../*/text.de.json", "../pages/*/text.de.json"], { eager: true, import: "default" }));

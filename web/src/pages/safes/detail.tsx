@@ -1,0 +1,168 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useParams } from "@tanstack/react-router";
+import { Lock, LockOpen, Pencil, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, ok, type Schemas } from "../../api/client";
+import { useRole } from "../../api/session";
+import { Button, ButtonLink } from "../../ui/button";
+import { ActDialog, ConfirmByName } from "../../ui/dialog";
+import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
+import { History } from "../../ui/history";
+import { A } from "../../ui/link";
+import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
+import { useToast } from "../../ui/toast";
+import { LaunchButton, mayLaunch } from "./launch";
+import { Members } from "./members";
+
+export default function SafeDetail() {
+  const { t } = useTranslation();
+  const { id } = useParams({ strict: false }) as { id: string };
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const toast = useToast();
+  const [dialog, setDialog] = useState<"lock" | "delete">();
+  const admin = useRole("owner", "admin");
+  const { data: safe, error, refetch } = useQuery({ queryKey: ["safes", id], queryFn: () => ok(api.GET("/api/v1/safes/{id}", { params: { path: { id } } })) });
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (!safe) return <Loading />;
+
+  const manages = safe.role === "manager";
+  const changes = manages || admin;
+  const changed = () => client.invalidateQueries({ queryKey: ["safes"] });
+  return (
+    <>
+      <PageHead
+        title={safe.name}
+        parent={{ to: "/safes", label: t("safes.title") }}
+        lead={safe.description}
+        badges={safe.locked && <Badge tone="warn">{t("safes.locked")}</Badge>}
+        actions={
+          <>
+            {changes && (
+              <>
+                <ButtonLink to={`/safes/${id}/edit`}>
+                  <Pencil aria-hidden className="size-4" />
+                  {t("safes.edit")}
+                </ButtonLink>
+                <Button onClick={() => setDialog("lock")}>
+                  {safe.locked ? <LockOpen aria-hidden className="size-4" /> : <Lock aria-hidden className="size-4" />}
+                  {t(safe.locked ? "safes.unlock" : "safes.lock")}
+                </Button>
+              </>
+            )}
+            {(manages || (admin && safe.bindings.length === 0)) && (
+              <Button onClick={() => setDialog("delete")}>
+                <Trash2 aria-hidden className="size-4" />
+                {t("safes.delete")}
+              </Button>
+            )}
+            {!safe.locked && <LaunchButton safe={safe} />}
+          </>
+        }
+      />
+      <div className="space-y-6">
+        {safe.locked && <Alert tone="warn">{t("safes.lockedLead")}</Alert>}
+        {!mayLaunch(safe) && <Alert tone="info">{t("safes.cannotLaunch")}</Alert>}
+        <Card title={t("safes.targets")}>
+          <Targets safe={safe} />
+        </Card>
+        <Card title={t("safes.controls")}>
+          <Controls safe={safe} />
+        </Card>
+        <Members safe={safe} manages={manages} />
+        <History target={id} />
+      </div>
+      {dialog === "lock" && (
+        <ActDialog
+          title={t(safe.locked ? "safes.unlock" : "safes.lock")}
+          label={t(safe.locked ? "safes.unlock" : "safes.lock")}
+          kind={safe.locked ? "primary" : "danger"}
+          onClose={() => setDialog(undefined)}
+          act={async () => {
+            await ok(safe.locked ? api.POST("/api/v1/safes/{id}/unlock", { params: { path: { id } } }) : api.POST("/api/v1/safes/{id}/lock", { params: { path: { id } } }));
+            await changed();
+          }}
+        >
+          <p className="text-sm text-muted">{t(safe.locked ? "safes.unlockLead" : "safes.lockLead")}</p>
+        </ActDialog>
+      )}
+      {dialog === "delete" && (
+        <ConfirmByName
+          title={t("safes.deleteTitle", { name: safe.name })}
+          label={t("safes.delete")}
+          name={safe.name}
+          onClose={() => setDialog(undefined)}
+          act={async () => {
+            await ok(api.DELETE("/api/v1/safes/{id}", { params: { path: { id } } }));
+            await changed();
+            toast(t("safes.deleted", { name: safe.name }));
+            void navigate({ to: "/safes" as never });
+          }}
+        >
+          {t("safes.deleteLead")}
+        </ConfirmByName>
+      )}
+    </>
+  );
+}
+
+function Targets({ safe }: { safe: Schemas["Safe"] }) {
+  const { t } = useTranslation();
+  const ids = safe.bindings.map((b) => `${b.resource_id} ${b.account_id}`);
+  const { data, error } = useQuery({
+    queryKey: ["safes", safe.id, "targets", ids],
+    queryFn: () =>
+      Promise.all(
+        safe.bindings.map(async (b) => {
+          const [resource, account] = await Promise.all([
+            ok(api.GET("/api/v1/resources/{id}", { params: { path: { id: b.resource_id } } })),
+            ok(api.GET("/api/v1/accounts/{id}", { params: { path: { id: b.account_id } } })),
+          ]);
+          return { resource, account };
+        }),
+      ),
+  });
+  if (safe.bindings.length === 0) return <p className="text-sm text-muted">{t("safes.noTargets")}</p>;
+  if (error) return <Problem error={error} />;
+  if (!data) return <Loading />;
+  return (
+    <ul className="divide-y divide-line">
+      {data.map(({ resource, account }) => (
+        <li key={resource.id + account.id} className="flex flex-wrap items-center justify-between gap-3 py-3 first:pt-0 last:pb-0">
+          <div className="name min-w-0 text-sm">
+            <A to={`/accounts/${account.id}`}>{account.username}</A> {t("safes.at")} <A to={`/resources/${resource.id}`}>{resource.name}</A>
+            <p className="text-muted">
+              {resource.type} · {resource.host}:{resource.port}
+              {resource.confirmation_id && ` · ${t("safes.waits")}`}
+            </p>
+          </div>
+          {data.length > 1 && !safe.locked && <LaunchButton safe={safe} compact resource={resource.id} account={account.id} />}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Controls({ safe }: { safe: Schemas["Safe"] }) {
+  const { t } = useTranslation();
+  const yes = (v: boolean) => t(v ? "safes.yes" : "safes.no");
+  return (
+    <Facts>
+      <Fact label={t("safes.recording")}>{t(`safes.onOff.${safe.recording}`)}</Fact>
+      <Fact label={t("safes.ttl")}>{t("safes.minutes", { count: Math.round(safe.session_ttl_seconds / 60) })}</Fact>
+      <Fact label={t("safes.checkout")}>{safe.checkout.enabled ? t("safes.minutes", { count: Math.round((safe.checkout.ttl_seconds ?? 0) / 60) }) : t("safes.no")}</Fact>
+      <Fact label={t("safes.approval")}>{t(`safes.approvals.${safe.approval}`)}</Fact>
+      <Fact label={t("safes.clipboard")}>{t(`safes.transfer.${safe.clipboard}`)}</Fact>
+      <Fact label={t("safes.files")}>{t(`safes.transfer.${safe.file_transfer}`)}</Fact>
+      <Fact label={t("safes.stepUp")}>{yes(safe.mfa_step_up)}</Fact>
+      <Fact label={t("safes.visibility")}>{t(`safes.visible.${safe.visibility}`)}</Fact>
+      <Fact label={t("safes.slug")}>
+        <code>{safe.slug}</code>
+      </Fact>
+      <Fact label={t("safes.created")}>
+        <Time at={safe.created_at} />
+      </Fact>
+    </Facts>
+  );
+}

@@ -1,0 +1,34 @@
+import { useNavigate, useParams } from "@tanstack/react-router";
+import { useQueryClient } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { api, type Schemas } from "../../api/client";
+import { VersionedForm } from "../../ui/form";
+import { PageHead } from "../../ui/page";
+import { SafeFields, type SafeIn } from "./form";
+
+/** What of a Safe the form shows and sends. */
+const fields = ["name", "description", "bindings", "recording", "session_ttl_seconds", "checkout", "clipboard", "file_transfer", "mfa_step_up"] as const;
+
+export default function EditSafe() {
+  const { t } = useTranslation();
+  const { id } = useParams({ strict: false }) as { id: string };
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const path = { id };
+  return (
+    <VersionedForm<Schemas["Safe"], SafeIn>
+      back={`/safes/${id}`}
+      fields={fields}
+      names={(f) => t(`safes.fields.${f}`)}
+      read={() => api.GET("/api/v1/safes/{id}", { params: { path } })}
+      write={(patch, version) => api.PATCH("/api/v1/safes/{id}", { params: { path, header: { "If-Match": version } }, body: patch as SafeIn })}
+      saved={async () => {
+        await client.invalidateQueries({ queryKey: ["safes"] });
+        await navigate({ to: `/safes/${id}` as never });
+      }}
+      head={(safe) => <PageHead title={t("safes.editTitle", { name: safe.name })} parent={{ to: `/safes/${id}`, label: safe.name }} />}
+    >
+      {(value, onChange, problems, safe) => <SafeFields value={value} onChange={onChange} problems={problems} bindings={safe.role === "manager"} />}
+    </VersionedForm>
+  );
+}

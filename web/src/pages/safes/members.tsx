@@ -1,0 +1,134 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Trash2, UserPlus } from "lucide-react";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, ok, type Schemas } from "../../api/client";
+import { Button, IconButton } from "../../ui/button";
+import { ActDialog } from "../../ui/dialog";
+import { Loading, Problem } from "../../ui/feedback";
+import { Field, Input, Select } from "../../ui/field";
+import { Card, Time } from "../../ui/page";
+
+export const safeRoles = ["viewer", "operator", "manager", "approver"] as const;
+
+export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boolean }) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const [adding, setAdding] = useState(false);
+  const [removing, setRemoving] = useState<Schemas["SafeMember"]>();
+  const key = ["safes", safe.id, "members"];
+  const path = { id: safe.id };
+  const { data, error } = useQuery({ queryKey: key, queryFn: () => ok(api.GET("/api/v1/safes/{id}/members", { params: { path } })) });
+  const changed = () => client.invalidateQueries({ queryKey: key });
+  return (
+    <Card
+      title={t("safes.members")}
+      actions={
+        manages && (
+          <Button onClick={() => setAdding(true)}>
+            <UserPlus aria-hidden className="size-4" />
+            {t("safes.addMember")}
+          </Button>
+        )
+      }
+    >
+      {error ? (
+        <Problem error={error} />
+      ) : !data ? (
+        <Loading />
+      ) : (
+        <ul className="divide-y divide-line">
+          {data.map((m) => (
+            <li key={m.id} className="flex flex-wrap items-center justify-between gap-3 py-2.5 text-sm first:pt-0 last:pb-0">
+              <span className="name min-w-0 flex-1">{m.email ?? m.user_id}</span>
+              {m.expires_at && (
+                <span className="text-muted">
+                  {t("safes.until")} <Time at={m.expires_at} />
+                </span>
+              )}
+              {manages ? (
+                <select
+                  aria-label={t("safes.roleOf", { name: m.email })}
+                  value={m.role}
+                  onChange={(e) => void ok(api.PATCH("/api/v1/safes/{id}/members/{member_id}", { params: { path: { ...path, member_id: m.id } }, body: { role: e.target.value as never } })).finally(changed)}
+                  className="min-h-8 rounded-md border border-line-strong bg-surface px-2"
+                >
+                  {safeRoles.map((r) => (
+                    <option key={r} value={r}>
+                      {t(`safes.roles.${r}`)}
+                    </option>
+                  ))}
+                </select>
+              ) : (
+                <span>{t(`safes.roles.${m.role}`)}</span>
+              )}
+              {manages && (
+                <IconButton label={t("safes.removeMember", { name: m.email })} onClick={() => setRemoving(m)}>
+                  <Trash2 aria-hidden className="size-4" />
+                </IconButton>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {adding && <AddMember safe={safe} onClose={() => setAdding(false)} done={changed} />}
+      {removing && (
+        <ActDialog
+          title={t("safes.removeMember", { name: removing.email })}
+          label={t("safes.remove")}
+          kind="danger"
+          onClose={() => setRemoving(undefined)}
+          act={async () => {
+            await ok(api.DELETE("/api/v1/safes/{id}/members/{member_id}", { params: { path: { ...path, member_id: removing.id } } }));
+            await changed();
+          }}
+        >
+          <p className="text-sm text-muted">{t("safes.removeLead")}</p>
+        </ActDialog>
+      )}
+    </Card>
+  );
+}
+
+function AddMember({ safe, onClose, done }: { safe: Schemas["Safe"]; onClose: () => void; done: () => Promise<unknown> }) {
+  const { t } = useTranslation();
+  const [user, setUser] = useState("");
+  const [role, setRole] = useState<string>("operator");
+  const [q, setQ] = useState("");
+  const { data } = useQuery({ queryKey: ["members", "list", "pick", q], queryFn: () => ok(api.GET("/api/v1/org/members", { params: { query: { q, limit: 50, status: "active" } } })) });
+  return (
+    <ActDialog
+      title={t("safes.addMember")}
+      label={t("safes.add")}
+      disabled={!user}
+      onClose={onClose}
+      act={async () => {
+        await ok(api.POST("/api/v1/safes/{id}/members", { params: { path: { id: safe.id } }, body: { user_id: user, role: role as never } }));
+        await done();
+      }}
+    >
+      <Field label={t("safes.findPerson")}>
+        <Input type="search" value={q} onChange={(e) => setQ(e.target.value)} autoFocus />
+      </Field>
+      <Field label={t("safes.person")}>
+        <Select value={user} onChange={(e) => setUser(e.target.value)}>
+          <option value="">{t("safes.choose")}</option>
+          {data?.map((m) => (
+            <option key={m.user_id} value={m.user_id}>
+              {m.email}
+            </option>
+          ))}
+        </Select>
+      </Field>
+      <Field label={t("safes.role")} hint={t(`safes.roleHints.${role}`)}>
+        <Select value={role} onChange={(e) => setRole(e.target.value)}>
+          {safeRoles.map((r) => (
+            <option key={r} value={r}>
+              {t(`safes.roles.${r}`)}
+            </option>
+          ))}
+        </Select>
+      </Field>
+    </ActDialog>
+  );
+}

@@ -1,0 +1,83 @@
+import { useEffect, useState, type FormEvent } from "react";
+import { useTranslation } from "react-i18next";
+import { api, ApiError, ok } from "../api/client";
+import { useSession } from "../api/session";
+import { choose, languages, type Language } from "../i18n";
+import { Button } from "../ui/button";
+import { Alert, Problem } from "../ui/feedback";
+import { Field, Input } from "../ui/field";
+
+/** E-mail and password together; further ways to sign in join below the form. */
+export function SignIn() {
+  const { t, i18n } = useTranslation();
+  const { signIn } = useSession();
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+  // With PASSWORD_CHANGE_REQUIRED: a token that opens nothing but the change.
+  const [change, setChange] = useState("");
+  const [fresh, setFresh] = useState("");
+
+  useEffect(() => {
+    document.title = `${t("shell.signIn")} · VaultPAM`;
+  }, [t]);
+
+  async function submit(e: FormEvent) {
+    e.preventDefault();
+    setBusy(true);
+    setError(undefined);
+    try {
+      if (change) {
+        await ok(api.PUT("/api/v1/me/password", { body: { current_password: password, new_password: fresh }, headers: { Authorization: `Bearer ${change}` } }));
+        await signIn(email, fresh);
+      } else {
+        await signIn(email, password);
+      }
+    } catch (err) {
+      if (err instanceof ApiError && err.code === "PASSWORD_CHANGE_REQUIRED" && err.body.access_token) setChange(err.body.access_token);
+      else setError(err);
+      setBusy(false);
+    }
+  }
+  const problems = error instanceof ApiError ? error.fields : {};
+
+  return (
+    <main id="main" className="mx-auto flex min-h-dvh max-w-sm flex-col justify-center gap-6 px-4 py-10">
+      <div className="flex items-center gap-3">
+        <img src="/favicon.svg" alt="" width={36} height={36} />
+        <h1 className="text-2xl font-semibold tracking-tight">{t(change ? "shell.newPasswordTitle" : "shell.signInTitle")}</h1>
+      </div>
+      <form onSubmit={(e) => void submit(e)} className="space-y-4 rounded-lg border border-line bg-surface p-5">
+        {change ? (
+          <>
+            <Alert tone="info">{t("shell.mustChange")}</Alert>
+            <Field label={t("shell.newPassword")} hint={t("shell.passwordRule")} error={problems.new_password}>
+              <Input type="password" autoComplete="new-password" value={fresh} onChange={(e) => setFresh(e.target.value)} required autoFocus />
+            </Field>
+          </>
+        ) : (
+          <>
+            <Field label={t("shell.email")}>
+              <Input type="email" autoComplete="username" value={email} onChange={(e) => setEmail(e.target.value)} required autoFocus />
+            </Field>
+            <Field label={t("shell.password")}>
+              <Input type="password" autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} required />
+            </Field>
+          </>
+        )}
+        <Problem error={error} />
+        <Button type="submit" kind="primary" busy={busy} className="w-full">
+          {t(change ? "shell.changeAndSignIn" : "shell.signIn")}
+        </Button>
+      </form>
+      <nav aria-label={t("shell.language")} className="flex flex-wrap justify-center gap-x-4 text-sm">
+        {Object.entries(languages).map(([code, name]) => (
+          <button key={code} type="button" lang={code} aria-pressed={i18n.language === code} onClick={() => void choose(code as Language)} className="py-1 text-muted underline-offset-2 hover:text-text hover:underline aria-pressed:font-semibold aria-pressed:text-text">
+            {name}
+          </button>
+        ))}
+      </nav>
+    </main>
+  );
+}

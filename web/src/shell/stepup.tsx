@@ -1,0 +1,49 @@
+import { useEffect, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, context, ok } from "../api/client";
+import { ActDialog } from "../ui/dialog";
+import { Field, Input } from "../ui/field";
+
+/** Asks for the password again where the API wants a fresh authentication; the
+ * request that was refused is then repeated. */
+export function StepUp() {
+  const { t } = useTranslation();
+  const [open, setOpen] = useState(false);
+  const [password, setPassword] = useState("");
+  const answer = useRef<(ok: boolean) => void>(undefined);
+
+  useEffect(() => {
+    context.stepUp = () =>
+      new Promise<boolean>((resolve) => {
+        answer.current = resolve;
+        setPassword("");
+        setOpen(true);
+      });
+    return () => {
+      context.stepUp = async () => false;
+    };
+  }, []);
+
+  const finish = (ok: boolean) => {
+    answer.current?.(ok);
+    answer.current = undefined;
+    setOpen(false);
+  };
+  if (!open) return null;
+  return (
+    <ActDialog
+      title={t("shell.stepUpTitle")}
+      label={t("shell.stepUp")}
+      onClose={() => finish(false)}
+      act={async () => {
+        await ok(api.POST("/api/v1/auth/step-up", { body: { password } }));
+        finish(true);
+      }}
+    >
+      <p className="text-sm text-muted">{t("shell.stepUpWhy")}</p>
+      <Field label={t("shell.password")}>
+        <Input type="password" autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} autoFocus />
+      </Field>
+    </ActDialog>
+  );
+}

@@ -1,0 +1,11 @@
+// public/theme.js applies the same before the first paint.
+export const themes = ["light", "dark", "contrast"] as const;
+
+export function theme(): string {
+  return document.documentElement.dataset.theme ?? "light";
+}
+
+export function setTheme(name: string): void {
+  document.documentElement.dataset.theme = name;
+  localStorage.setItem("theme", name);
+}

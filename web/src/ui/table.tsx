@@ -1,0 +1,144 @@
+import type { UseQueryResult } from "@tanstack/react-query";
+import { ArrowDown, ArrowUp, Search } from "lucide-react";
+import { useEffect, useState, type ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { useListState, type Page } from "../api/list";
+import { Button } from "./button";
+import { Loading, Problem } from "./feedback";
+
+export interface Column<T> {
+  label: string;
+  cell: (row: T) => ReactNode;
+  /** The field that the server sorts by. */
+  sort?: string;
+  /** Left out on narrow screens. */
+  wide?: boolean;
+  numeric?: boolean;
+}
+
+interface Props<T> {
+  caption: string;
+  query: UseQueryResult<Page<T>>;
+  columns: Column<T>[];
+  rowKey: (row: T) => string;
+  empty: ReactNode;
+  /** Shown when filters leave nothing. */
+  none?: ReactNode;
+}
+
+/** A list of the server's, page by page. What it shows stands in the URL. */
+export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: Props<T>) {
+  const { t } = useTranslation();
+  const [state, set] = useListState();
+  const { data, error, isPending, isPlaceholderData } = query;
+  if (isPending) return <Loading />;
+  if (error && !data) return <Problem error={error} retry={() => void query.refetch()} />;
+  const filtered = Object.keys(state).some((k) => k !== "sort");
+  return (
+    <>
+      {error && <Problem error={error} retry={() => void query.refetch()} />}
+      {data!.rows.length === 0 ? (
+        filtered ? (
+          (none ?? (
+            <p className="rounded-lg border border-line bg-surface p-8 text-center text-sm text-muted">
+              {t("ui.nothingFits")}{" "}
+              <button type="button" className="text-accent-text underline" onClick={() => set(Object.fromEntries(Object.keys(state).map((k) => [k, undefined])))}>
+                {t("ui.clearFilters")}
+              </button>
+            </p>
+          ))
+        ) : (
+          empty
+        )
+      ) : (
+        <div className={`overflow-x-auto rounded-lg border border-line bg-surface ${isPlaceholderData ? "opacity-60" : ""}`} tabIndex={0} role="region" aria-label={caption}>
+          <table className="w-full text-left text-sm">
+            <caption className="sr-only">{caption}</caption>
+            <thead className="border-b border-line text-muted">
+              <tr>
+                {columns.map((c) => (
+                  <th key={c.label} scope="col" aria-sort={!c.sort ? undefined : state.sort === c.sort ? "ascending" : state.sort === `-${c.sort}` ? "descending" : "none"} className={`px-4 py-2.5 font-medium whitespace-nowrap ${c.wide ? "hidden md:table-cell" : ""} ${c.numeric ? "text-right" : ""}`}>
+                    {c.sort ? (
+                      <button type="button" className="inline-flex items-center gap-1 hover:text-text" onClick={() => set({ sort: state.sort === c.sort ? `-${c.sort}` : c.sort })}>
+                        {c.label}
+                        {state.sort === c.sort && <ArrowUp aria-hidden className="size-3.5" />}
+                        {state.sort === `-${c.sort}` && <ArrowDown aria-hidden className="size-3.5" />}
+                      </button>
+                    ) : (
+                      c.label
+                    )}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody className="divide-y divide-line">
+              {data!.rows.map((row) => (
+                <tr key={rowKey(row)} className="hover:bg-sunken/60">
+                  {columns.map((c) => (
+                    <td key={c.label} className={`max-w-80 px-4 py-2.5 align-top ${c.wide ? "hidden md:table-cell" : ""} ${c.numeric ? "text-right tabular-nums" : ""}`}>
+                      <div className="name line-clamp-3">{c.cell(row)}</div>
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {(state.cursor || data!.next) && (
+        <nav aria-label={t("ui.pages")} className="mt-4 flex justify-end gap-2">
+          {state.cursor && <Button onClick={() => set({})}>{t("ui.firstPage")}</Button>}
+          <Button disabled={!data!.next} onClick={() => set({ cursor: data!.next })}>
+            {t("ui.nextPage")}
+          </Button>
+        </nav>
+      )}
+    </>
+  );
+}
+
+/** Filters above a list. */
+export function ListBar({ children, search = true }: { children?: ReactNode; search?: boolean }) {
+  const { t } = useTranslation();
+  const [state, set] = useListState();
+  const [text, setText] = useState(state.q ?? "");
+  useEffect(() => setText(state.q ?? ""), [state.q]);
+  useEffect(() => {
+    if (text === (state.q ?? "")) return;
+    const id = setTimeout(() => set({ q: text }), 250);
+    return () => clearTimeout(id);
+  });
+  return (
+    <form role="search" className="mb-4 flex flex-wrap items-end gap-3" onSubmit={(e) => e.preventDefault()}>
+      {search && (
+        <label className="relative block w-full sm:w-72">
+          <span className="sr-only">{t("ui.search")}</span>
+          <Search aria-hidden className="pointer-events-none absolute top-2.5 left-3 size-4 text-faint" />
+          <input type="search" value={text} onChange={(e) => setText(e.target.value)} placeholder={t("ui.search")} className="block min-h-9 w-full rounded-md border border-line-strong bg-surface py-1.5 pr-3 pl-9 text-sm placeholder:text-faint" />
+        </label>
+      )}
+      {children}
+    </form>
+  );
+}
+
+/** One filter with a few values. */
+export function Filter({ name, label, options }: { name: string; label: string; options: Record<string, string> }) {
+  const { t } = useTranslation();
+  const [state, set] = useListState();
+  return (
+    <label className="block text-sm">
+      <span className="sr-only">{label}</span>
+      <select value={state[name] ?? ""} onChange={(e) => set({ [name]: e.target.value })} className="block min-h-9 rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm">
+        <option value="">
+          {label}: {t("ui.any")}
+        </option>
+        {Object.entries(options).map(([v, text]) => (
+          <option key={v} value={v}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
