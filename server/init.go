@@ -23,7 +23,7 @@ func Init(ctx context.Context, cfg Config, organization, email, password string,
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0" // init serves nothing
 	}
-	if err := cfg.complete(); err != nil {
+	if err := errors.Join(cfg.complete(), noDumps()); err != nil {
 		return err
 	}
 	s := &Server{cfg: cfg, out: out, clock: clock.Real{}, log: slog.New(slog.DiscardHandler)}

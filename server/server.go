@@ -75,7 +75,7 @@ type Server struct {
 // Run starts a server and serves until ctx ends. Messages for the person who
 // started it go to stdout, the log to stderr.
 func Run(ctx context.Context, cfg Config, version string, stdout, stderr io.Writer) error {
-	if err := cfg.complete(); err != nil {
+	if err := errors.Join(cfg.complete(), noDumps()); err != nil {
 		return err
 	}
 	s := &Server{cfg: cfg, version: version, out: stdout, clock: clock.Real{}}

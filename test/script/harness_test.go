@@ -66,6 +66,7 @@ type proc struct {
 	base string // http://host:port
 	args []string
 	env  []string
+	attr *syscall.SysProcAttr // of the process: its user, for one
 
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -113,7 +114,7 @@ func newServer(t testing.TB, args ...string) *proc {
 func (p *proc) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(binary(p.t), p.args...)
-	p.cmd.Env, p.cmd.Dir = p.env, p.dir
+	p.cmd.Env, p.cmd.Dir, p.cmd.SysProcAttr = p.env, p.dir, p.attr
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	must(p.t, p.cmd.Start())
 	cmd, exited := p.cmd, make(chan struct{})

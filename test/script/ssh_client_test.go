@@ -1,6 +1,7 @@
 package script
 
 import (
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 type sshRun struct {
 	t         testing.TB
 	cmd       *exec.Cmd
+	in        io.WriteCloser // what is typed; nil where nothing can be
 	out, errs *output
 	done      chan struct{}
 }

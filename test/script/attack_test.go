@@ -1,0 +1,52 @@
+package script
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+
+	v1 "vaultpam/api/v1"
+	"vaultpam/test/target"
+)
+
+// native runs the system's ssh client against the proxy: with this password,
+// as user, with options in front of the destination and words behind it. The
+// run ends with the test at the latest.
+func (p *proc) native(t testing.TB, password, user string, options []string, command ...string) *sshRun {
+	t.Helper()
+	target.Need(t, "ssh")
+	host, port, err := net.SplitHostPort(p.ssh)
+	must(t, err)
+	s := &sshRun{t: t, out: &output{}, errs: &output{}, done: make(chan struct{})}
+	args := append([]string{
+		"-e", "ssh", "-F", "none", "-p", port, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+		"-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", "-l", user,
+	}, options...)
+	s.cmd = exec.Command(target.Need(t, "sshpass"), append(append(args, host), command...)...)
+	s.cmd.Env = append(os.Environ(), "SSHPASS="+password)
+	s.cmd.Stdout, s.cmd.Stderr = s.out, s.errs
+	s.in, err = s.cmd.StdinPipe()
+	must(t, err)
+	must(t, s.cmd.Start())
+	go func() { // ends with the client
+		_ = s.cmd.Wait()
+		close(s.done)
+	}()
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+	})
+	return s
+}
+
+// real makes a Safe for a login at a real sshd, by this credential, of which
+// the caller is the manager.
+func (c *caller) real(s *target.SSHD, name string, credential v1.CredentialIn) (safe v1.Safe, account string) {
+	c.t.Helper()
+	resource := read[v1.Resource](c.call("POST", "/resources", v1.ResourceIn{Name: name, Type: "ssh", Host: s.Host, Port: s.Port, HostKeys: []string{s.HostKeyLine}})).ID
+	account = read[v1.Account](c.call("POST", "/accounts", v1.AccountIn{Name: name, Username: s.User, ResourceID: &resource, Credential: &credential})).ID
+	return read[v1.Safe](c.call("POST", "/safes", v1.SafeIn{
+		Name: name, Bindings: []v1.Binding{{ResourceID: resource, AccountID: account}}, Checkout: v1.CheckoutRules{Enabled: true, TTLSeconds: 600},
+	})), account
+}
