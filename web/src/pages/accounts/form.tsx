@@ -1,0 +1,65 @@
+import { useQuery } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { api, ok, type Schemas } from "../../api/client";
+import { Field, FieldSet, Input, Select, TextArea } from "../../ui/field";
+
+export type AccountIn = Schemas["AccountIn"];
+export type CredentialIn = Schemas["CredentialIn"];
+
+export const fresh: AccountIn = { name: "", username: "" };
+
+export function AccountFields({ value, onChange, problems }: { value: AccountIn; onChange: (v: AccountIn) => void; problems: Record<string, string> }) {
+  const { t } = useTranslation();
+  const { data } = useQuery({ queryKey: ["resources", "list", "all"], queryFn: () => ok(api.GET("/api/v1/resources", { params: { query: {} } })) });
+  const set = (change: Partial<AccountIn>) => onChange({ ...value, ...change });
+  return (
+    <FieldSet legend={t("accounts.what")}>
+      <Field label={t("accounts.name")} error={problems.name}>
+        <Input value={value.name} onChange={(e) => set({ name: e.target.value })} required autoFocus />
+      </Field>
+      <Field label={t("accounts.username")} hint={t("accounts.usernameHint")} error={problems.username}>
+        <Input value={value.username} onChange={(e) => set({ username: e.target.value })} autoComplete="off" required />
+      </Field>
+      <Field label={t("accounts.resource")} hint={t("accounts.resourceHint")} error={problems.resource_id}>
+        <Select value={value.resource_id ?? ""} onChange={(e) => set({ resource_id: (e.target.value || null) as never })}>
+          <option value="">{t("accounts.domain")}</option>
+          {data?.map((r) => (
+            <option key={r.id} value={r.id}>
+              {r.name}
+            </option>
+          ))}
+        </Select>
+      </Field>
+    </FieldSet>
+  );
+}
+
+/** A secret on its way into the vault. It is not shown again, here or anywhere. */
+export function CredentialFields({ value, onChange, problems }: { value: CredentialIn; onChange: (v: CredentialIn) => void; problems: Record<string, string> }) {
+  const { t } = useTranslation();
+  const problem = (f: string) => problems[f] ?? problems[`credential.${f}`];
+  return (
+    <FieldSet legend={t("accounts.credential")} hint={t("accounts.credentialHint")}>
+      <Field label={t("accounts.kind")} error={problem("kind")}>
+        <Select value={value.kind} onChange={(e) => onChange({ kind: e.target.value as CredentialIn["kind"] })}>
+          <option value="password">{t("accounts.kinds.password")}</option>
+          <option value="ssh_key">{t("accounts.kinds.ssh_key")}</option>
+        </Select>
+      </Field>
+      {value.kind === "password" ? (
+        <Field label={t("accounts.password")} error={problem("value")}>
+          <Input type="password" autoComplete="new-password" value={value.value ?? ""} onChange={(e) => onChange({ ...value, value: e.target.value })} />
+        </Field>
+      ) : (
+        <>
+          <Field label={t("accounts.privateKey")} hint={t("accounts.privateKeyHint")} error={problem("private_key")}>
+            <TextArea className="font-mono text-xs" rows={6} autoComplete="off" value={value.private_key ?? ""} onChange={(e) => onChange({ ...value, private_key: e.target.value })} />
+          </Field>
+          <Field label={t("accounts.passphrase")} error={problem("passphrase")} optional={t("accounts.optional")}>
+            <Input type="password" autoComplete="new-password" value={value.passphrase ?? ""} onChange={(e) => onChange({ ...value, passphrase: e.target.value || undefined })} />
+          </Field>
+        </>
+      )}
+    </FieldSet>
+  );
+}
