@@ -55,7 +55,7 @@ var rooms = []room{
 	{packages: "store/...", may: []string{"pam/...", "vault", "internal/..."}},
 
 	{packages: "edge", may: []string{"internal/..."}},
-	{packages: "edge/sshpump", may: []string{"edge", "wire/...", "pam", "pam/recording", "internal/..."}},
+	{packages: "edge/sshpump", may: []string{"edge", "wire/...", "target/...", "pam", "pam/broker", "pam/recording", "internal/..."}},
 	{packages: "edge/*proxy", may: proxy},
 	{packages: "edge/webterm", may: proxy},
 	{packages: "edge/tunnelhub", may: []string{"edge", "wire/...", "pam", "pam/connector", "internal/..."}},

@@ -30,13 +30,6 @@ const (
 // is allowed as a whole.
 var environment = map[string]bool{"LANG": true, "TERM": true, "COLORTERM": true}
 
-// ptyRequest is the payload of pty-req (RFC 4254 section 6.2).
-type ptyRequest struct {
-	Term                         string
-	Columns, Rows, Width, Height uint32
-	Modes                        string
-}
-
 // channel is one session channel of a client (RFC 4254 section 6).
 type channel struct {
 	c    *conn
@@ -135,7 +128,7 @@ func (x *channel) setEnv(payload []byte, started bool) bool {
 }
 
 func (x *channel) setPTY(payload []byte, started bool) bool {
-	var m ptyRequest
+	var m sshpump.Terminal
 	if started || ssh.Unmarshal(payload, &m) != nil || len(m.Term) > maxTerm || len(m.Modes) > maxEnvSize {
 		return false
 	}
@@ -198,7 +191,10 @@ func (x *channel) start(r *ssh.Request) {
 	var treqs <-chan *ssh.Request
 	if err == nil {
 		if err = allowed(live.Rules, r.Type, command); err == nil {
-			tch, treqs, err = x.openTarget(target, r)
+			x.mu.Lock()
+			p := sshpump.Program{Env: x.env, PTY: x.pty, Kind: r.Type, Payload: r.Payload}
+			x.mu.Unlock()
+			tch, treqs, err = p.Start(target)
 		}
 	}
 	// The request counts as granted even when it is refused: a client shows
@@ -245,7 +241,7 @@ func (x *channel) start(r *ssh.Request) {
 		x.finish(exit)
 	} else {
 		if err == nil {
-			err = errTargetLost
+			err = sshpump.ErrTargetLost
 		}
 		x.end(err)
 	}
@@ -256,8 +252,6 @@ func (x *channel) start(r *ssh.Request) {
 		p.Wait()
 	}()
 }
-
-var errTargetLost = errors.New("sshproxy: the target has closed the connection")
 
 // commandOf reads the command line of an exec request or the name of a
 // subsystem.
@@ -275,11 +269,6 @@ func commandOf(r *ssh.Request) (string, error) {
 	return m.Value, nil
 }
 
-// refusal is a rule that was met, in words for the user.
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
-
 // transfers are the commands that clients run at the other end to move files.
 var transfers = map[string]bool{
 	"scp": true, "rsync": true, "sftp-server": true, "git-upload-pack": true, "git-receive-pack": true, "git-upload-archive": true, "rz": true, "sz": true,
@@ -290,52 +279,15 @@ func allowed(rules broker.Rules, kind, command string) error {
 	word, _, _ := strings.Cut(strings.TrimSpace(command), " ")
 	switch {
 	case rules.NoFiles && (kind == "subsystem" && command == "sftp" || kind == "exec" && transfers[path.Base(word)]):
-		return refusal("This safe does not allow file transfer.")
+		return sshpump.Refusal("This safe does not allow file transfer.")
 	case kind == "subsystem" && command == "sftp":
-		return refusal("SFTP is refused: VaultPAM cannot record it yet, and no channel goes unrecorded. With OpenSSH, scp -O works.")
+		return sshpump.Refusal("SFTP is refused: VaultPAM cannot record it yet, and no channel goes unrecorded. With OpenSSH, scp -O works.")
 	case kind == "subsystem":
-		return refusal("This subsystem is refused: VaultPAM cannot record it.")
+		return sshpump.Refusal("This subsystem is refused: VaultPAM cannot record it.")
 	case kind == "exec" && path.Base(word) == "sftp-server":
-		return refusal("SFTP is refused: VaultPAM cannot record it yet, and no channel goes unrecorded.")
+		return sshpump.Refusal("SFTP is refused: VaultPAM cannot record it yet, and no channel goes unrecorded.")
 	}
 	return nil
-}
-
-// openTarget opens the channel at the target and starts there what the client
-// asked for.
-func (x *channel) openTarget(target *ssh.Client, r *ssh.Request) (ssh.Channel, <-chan *ssh.Request, error) {
-	ch, requests, err := target.OpenChannel("session", nil)
-	if err != nil {
-		if _, ok := errors.AsType[*ssh.OpenChannelError](err); ok {
-			return nil, nil, refusal("The target does not open another session.")
-		}
-		return nil, nil, errTargetLost
-	}
-	for _, e := range x.env {
-		if _, err := ch.SendRequest("env", false, e); err != nil {
-			return nil, nil, errTargetLost
-		}
-	}
-	x.mu.Lock()
-	pty := x.pty
-	x.mu.Unlock()
-	fail := func(err error, say refusal) (ssh.Channel, <-chan *ssh.Request, error) {
-		_ = ch.Close()
-		go ssh.DiscardRequests(requests) // ends when the target confirms
-		if err != nil {
-			return nil, nil, errTargetLost
-		}
-		return nil, nil, say
-	}
-	if pty != nil {
-		if ok, err := ch.SendRequest("pty-req", true, pty); err != nil || !ok {
-			return fail(err, "The target gives no terminal.")
-		}
-	}
-	if ok, err := ch.SendRequest(r.Type, true, r.Payload); err != nil || !ok {
-		return fail(err, "The target does not start this.")
-	}
-	return ch, requests, nil
 }
 
 // finish hands the program's exit on (RFC 4254 section 6.10).
@@ -348,7 +300,7 @@ func (x *channel) finish(e sshpump.Exit) {
 			Core    bool
 			Message string
 			Lang    string
-		}{e.Signal, e.Core, clean(e.Message), ""}
+		}{e.Signal, e.Core, sshpump.Clean(e.Message), ""}
 		_, _ = x.ssh.SendRequest("exit-signal", false, ssh.Marshal(m))
 		return
 	}
@@ -361,13 +313,10 @@ func (x *channel) end(err error) {
 		_ = x.ssh.Close()
 		return
 	}
-	text := sentence(err)
+	text := sshpump.Sentence(err)
 	x.exit = "refused"
-	if no, ok := errors.AsType[refusal](err); ok {
-		text = string(no)
-	}
-	if errors.Is(err, errTargetLost) {
-		text, x.exit = "The connection to the target was lost.", "target disconnected"
+	if errors.Is(err, sshpump.ErrTargetLost) {
+		x.exit = "target disconnected"
 	}
 	said := make(chan struct{})
 	go func() { // a client that does not read is not waited for; it ends with the connection

@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"vaultpam/edge/sshpump"
 	"vaultpam/pam"
 	"vaultpam/pam/broker"
-	"vaultpam/target/sshtarget"
 )
 
 // conn is one connection of a user who has logged in. All its channels share
@@ -166,7 +166,9 @@ func (c *conn) session(cols, rows uint16) (*broker.Live, *ssh.Client, error) {
 	defer c.opening.Unlock()
 	if !c.opened {
 		c.opened = true
-		live, target, err := c.openSession(cols, rows)
+		live, target, err := sshpump.Open(c.ctx, c.s.Door, c.actor, broker.Want{
+			Safe: c.name.safe, Account: c.name.account, Resource: c.name.resource, Protocol: pam.SSH, Cols: cols, Rows: rows,
+		}, c.s.Log)
 		c.mu.Lock()
 		c.live, c.target, c.refused = live, target, err
 		c.mu.Unlock()
@@ -176,58 +178,6 @@ func (c *conn) session(cols, rows uint16) (*broker.Live, *ssh.Client, error) {
 		}
 	}
 	return c.live, c.target, c.refused
-}
-
-func (c *conn) openSession(cols, rows uint16) (*broker.Live, *ssh.Client, error) {
-	live, err := c.s.Door.Open(c.ctx, c.actor, broker.Want{
-		Safe: c.name.safe, Account: c.name.account, Resource: c.name.resource, Protocol: pam.SSH, Cols: cols, Rows: rows,
-	})
-	if err != nil {
-		if pam.KindOf(err) == pam.Internal && c.ctx.Err() == nil {
-			c.s.Log.Error("session could not be opened", "user", c.actor.User, "error", err)
-		}
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithCancelCause(c.ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(live.Context(), func() { cancel(live.Err()) })()
-	target, err := c.logIn(ctx, live)
-	if err == nil {
-		if err = live.Activate(ctx); err == nil {
-			return live, target, nil
-		}
-		_ = target.Close()
-	}
-	if cut := live.Err(); cut != nil {
-		err = cut
-	}
-	c.s.Log.Info("target did not let the session in", "session", live.Session.ID, "error", err)
-	if ferr := live.Fail(err); ferr != nil {
-		c.s.Log.Error("session was not closed cleanly", "session", live.Session.ID, "error", ferr)
-	}
-	return nil, nil, err
-}
-
-// logIn verifies the target and then logs in to it.
-func (c *conn) logIn(ctx context.Context, live *broker.Live) (*ssh.Client, error) {
-	o := sshtarget.Options{
-		HostKeys: live.HostKeys, Username: live.Username,
-		Login: func(ctx context.Context) (sshtarget.Credential, error) {
-			cred, err := live.Login(ctx)
-			return sshtarget.Credential{Username: live.Username, Password: cred.Password, PrivateKey: cred.PrivateKey}, err
-		},
-	}
-	if live.AcceptFirst {
-		o.FirstKey = live.Pin
-	}
-	target, err := sshtarget.Dial(ctx, live.Target, o)
-	if err == nil {
-		return target, nil
-	}
-	if errors.Is(err, sshtarget.ErrHostKey) && len(live.HostKeys) > 0 {
-		live.Mismatch(ctx)
-	}
-	return nil, fromTarget(err)
 }
 
 // watch passes warnings on, and closes the connection once a session that was

@@ -19,9 +19,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"vaultpam/edge"
+	"vaultpam/edge/sshpump"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
-	"vaultpam/pam/broker"
 	"vaultpam/pam/identity"
 	"vaultpam/wire/proxyproto"
 )
@@ -38,15 +38,10 @@ type Identity interface {
 	AuthenticateKey(ctx context.Context, email string, key ssh.PublicKey, c identity.Client) (pam.Actor, error)
 }
 
-// Door opens sessions. *broker.Broker satisfies it.
-type Door interface {
-	Open(ctx context.Context, actor pam.Actor, want broker.Want) (*broker.Live, error)
-}
-
 // Deps is what a Server works with.
 type Deps struct {
 	Identity Identity
-	Door     Door
+	Door     sshpump.Door
 	HostKeys []ssh.Signer
 	Proxies  edge.Proxies      // whose PROXY header is believed
 	Limiter  *edge.RateLimiter // passwords count as login attempts; nil limits nothing

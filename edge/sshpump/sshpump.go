@@ -1,9 +1,10 @@
-// Package sshpump moves the bytes of one SSH session channel between a client
-// and a target, through the recording, in both directions.
+// Package sshpump is what the edges that lead to SSH targets share: from the
+// broker's door to a program at the target, and the bytes of one session
+// channel between it and a client, through the recording, in both directions.
 //
-// It owns half-closes, back-pressure and the order of output and exit status.
-// It must not know who the client is, what a Safe allows, nor how the target
-// was reached. Start at [Pump.Run].
+// It owns half-closes, back-pressure, the order of output and exit status, and
+// what users are told. It must not know how the client came, nor what a Safe
+// allows. Start at [Open], [Program.Start] and [Pump.Run].
 package sshpump
 
 import (

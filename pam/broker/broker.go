@@ -145,6 +145,9 @@ func (c Credential) Wipe() { c.Password.Wipe(); c.PrivateKey.Wipe() }
 // Want is what somebody wants to reach. Safe, Account and Resource are ids or
 // slugs; "" means the only one there is.
 type Want struct {
+	// Session is a launched session of the actor's, to be taken over; it says
+	// what Safe, Account, Resource and Reason are. "": any that waits, or none.
+	Session                 pam.SessionID
 	Safe, Account, Resource string
 	Protocol                pam.Protocol // "": the resource's own
 	Reason                  string

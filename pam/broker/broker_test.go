@@ -275,6 +275,37 @@ func TestLaunchIsTakenOverByTheNextConnection(t *testing.T) {
 	}
 }
 
+func TestNamedLaunchIsTakenOverOnceAndByItsUserAlone(t *testing.T) {
+	w := newWorld(t)
+	first := must[session.Session](t)(w.Launch(t.Context(), w.owner, broker.Want{Safe: "web", Reason: "look"}))
+	second := must[session.Session](t)(w.Launch(t.Context(), w.owner, broker.Want{Safe: "web"}))
+	if _, err := w.Open(t.Context(), w.guest, broker.Want{Session: second.ID}); !pam.Is(err, pam.NotFound) {
+		t.Errorf("another organization: %v", err)
+	}
+	colleague := w.owner
+	colleague.User = w.guest.User
+	if _, err := w.Open(t.Context(), colleague, broker.Want{Session: second.ID}); !pam.Is(err, pam.NotFound) {
+		t.Errorf("somebody else of the organization: %v", err)
+	}
+	l := must[*broker.Live](t)(w.Open(t.Context(), w.owner, broker.Want{Session: second.ID}))
+	if l.Session.ID != second.ID || l.Session.SafeID != second.SafeID {
+		t.Errorf("taken over: %+v", l.Session)
+	}
+	if _, err := w.Open(t.Context(), w.owner, broker.Want{Session: second.ID}); !pam.Is(err, pam.Conflict) {
+		t.Errorf("twice: %v", err)
+	}
+	if err := l.Close("exit"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Open(t.Context(), w.owner, broker.Want{Session: second.ID}); !pam.Is(err, pam.Conflict) {
+		t.Errorf("after its end: %v", err)
+	}
+	s := must[session.Session](t)(w.db.SessionByID(t.Context(), w.owner.Org, first.ID))
+	if s.Status != session.Pending || s.Node != "" {
+		t.Errorf("the other launch does not wait any more: %+v", s)
+	}
+}
+
 func TestEndThatCannotBeStoredIsStoredLater(t *testing.T) {
 	w := newWorld(t)
 	ctx, stop := context.WithCancel(t.Context())

@@ -79,6 +79,9 @@ func (l *Live) Err() error { return context.Cause(l.ctx) }
 // Touch notes that a byte came from the client.
 func (l *Live) Touch() { l.touched.Store(l.broker.Clock.Now().UnixMicro()) }
 
+// Idle is how long the client may be silent; 0: as long as it likes.
+func (l *Live) Idle() time.Duration { return l.idle }
+
 // Warnings gives a sentence before a cut for time.
 func (l *Live) Warnings() <-chan string { return l.warn }
 

@@ -22,6 +22,10 @@ import (
 // A refusal is an Error with a sentence for the user, and is audited.
 func (b *Broker) Open(ctx context.Context, actor pam.Actor, want Want) (*Live, error) {
 	const op = "open session"
+	want, err := b.launched(ctx, actor, want)
+	if err != nil {
+		return nil, pam.Wrap(op, err)
+	}
 	p, err := b.admit(ctx, actor, want)
 	if err != nil {
 		return nil, pam.Wrap(op, err)
@@ -48,6 +52,33 @@ func (b *Broker) Launch(ctx context.Context, actor pam.Actor, want Want) (sessio
 	s.ExpiresAt = s.StartedAt.Add(session.LaunchPending)
 	e := b.Scribe.Entry(p.actor, audit.PolicyEvaluated, session.Target(s), started(s, p, "allow"))
 	return s, pam.Wrap(op, b.Store.LaunchSession(ctx, s.Org, s, e))
+}
+
+// launched fills in what the launched session that want names is for. To
+// anybody but its user there is no such launch.
+func (b *Broker) launched(ctx context.Context, actor pam.Actor, want Want) (Want, error) {
+	const op = "find launched session"
+	if want.Session == "" {
+		return want, nil
+	}
+	s, err := b.Store.SessionByID(ctx, actor.Org, want.Session)
+	switch {
+	case err != nil:
+		return want, pam.Wrap(op, err)
+	case s.UserID != actor.User:
+		return want, &pam.Error{Kind: pam.NotFound, Op: op}
+	case s.Node != "" && s.Status.Open():
+		return want, taken()
+	case !s.Status.Open() || s.KillReason != "" || !b.Clock.Now().Before(s.ExpiresAt):
+		return want, pam.Errorf(pam.Conflict, op, "This session is over: launch a new one.")
+	}
+	want.Safe, want.Resource, want.Account, want.Reason = string(s.SafeID), string(s.ResourceID), string(s.AccountID), s.Reason
+	return want, nil
+}
+
+// taken says that a launch has its connection.
+func taken() error {
+	return pam.Errorf(pam.Conflict, "take over launched session", "This session has a connection already: launch a new one.")
 }
 
 // admit resolves and decides; a refusal is audited.
@@ -135,9 +166,11 @@ func (b *Broker) begin(ctx context.Context, p place, want Want) (*Live, error) {
 	if p.safe.Recording != safe.RecordingOff {
 		s.RecordingID = pam.RecordingID(b.IDs.New(pam.PrefixRecording))
 	}
-	adopted, err := b.Store.LaunchedSession(ctx, s.Org, s, s.StartedAt)
-	if err != nil {
-		return nil, err
+	adopted := want.Session
+	if adopted == "" {
+		if adopted, err = b.Store.LaunchedSession(ctx, s.Org, s, s.StartedAt); err != nil {
+			return nil, err
+		}
 	}
 	for _, adopt := range []pam.SessionID{adopted, ""} {
 		if adopt != "" {
@@ -156,7 +189,12 @@ func (b *Broker) begin(ctx context.Context, p place, want Want) (*Live, error) {
 		}
 		err = b.Store.BeginSession(ctx, s.Org, s, adopt != "", rec, events...)
 		if err == nil || adopt == "" || !pam.Is(err, pam.Conflict) {
-			break // with a Conflict somebody else took the launch; begin anew
+			break
+		}
+		// Somebody else took the launch: begin anew, unless it was that one.
+		if want.Session != "" {
+			err = taken()
+			break
 		}
 	}
 	if err != nil {

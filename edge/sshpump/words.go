@@ -1,11 +1,10 @@
-package sshproxy
+package sshpump
 
 import (
 	"context"
 	"errors"
 	"strings"
 
-	"vaultpam/edge/sshpump"
 	"vaultpam/pam"
 	"vaultpam/pam/broker"
 	"vaultpam/target/sshtarget"
@@ -28,12 +27,26 @@ var wording = map[pam.Kind]string{
 	pam.TargetAuthFailed: "Authentication failed",
 }
 
-// sentence is what a user reads about err. Internals never leave.
-func sentence(err error) string {
+// Refusal is a rule that was met, in words for the user.
+type Refusal string
+
+func (r Refusal) Error() string { return string(r) }
+
+// ErrTargetLost says that the target went away without a word.
+var ErrTargetLost = errors.New("sshpump: the target has closed the connection")
+
+// Sentence is what a user reads about err. Internals never leave.
+func Sentence(err error) string {
 	if cut, ok := errors.AsType[*broker.Cut](err); ok {
-		return clean(cut.Sentence)
+		return Clean(cut.Sentence)
 	}
-	if errors.Is(err, sshpump.ErrInputLimit) {
+	if no, ok := errors.AsType[Refusal](err); ok {
+		return string(no)
+	}
+	switch {
+	case errors.Is(err, ErrTargetLost):
+		return "The connection to the target was lost."
+	case errors.Is(err, ErrInputLimit):
 		return "This safe does not allow file transfer: more than 64 KiB of input without a terminal are refused."
 	}
 	kind := pam.KindOf(err)
@@ -42,7 +55,7 @@ func sentence(err error) string {
 		return "Something went wrong on our side."
 	}
 	if e, ok := errors.AsType[*pam.Error](err); ok && e.Public != "" {
-		return clean(e.Public)
+		return Clean(e.Public)
 	}
 	if word == "" {
 		return kind.String()
@@ -50,8 +63,8 @@ func sentence(err error) string {
 	return word
 }
 
-// clean keeps control characters, which names may carry, off a terminal.
-func clean(s string) string {
+// Clean keeps control characters, which names may carry, off a terminal.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || (r >= 0x7f && r < 0xa0) {
 			return -1
