@@ -5,8 +5,18 @@ import { answer, ApiError } from "../api/client";
 import { Button, ButtonLink } from "./button";
 import { Alert, Loading, Problem } from "./feedback";
 
+interface EditFormProps {
+  /** Where Cancel leads; without it the form stays. */
+  back?: string;
+  /** Without a frame of its own, in a card. */
+  bare?: boolean;
+  label: string;
+  save: () => Promise<void>;
+  children: (problems: Record<string, string>) => ReactNode;
+}
+
 /** A form that saves, with the fields' problems from the API's envelope. */
-export function EditForm({ back, label, save, children }: { back: string; label: string; save: () => Promise<void>; children: (problems: Record<string, string>) => ReactNode }) {
+export function EditForm({ back, bare, label, save, children }: EditFormProps) {
   const { t } = useTranslation();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
@@ -23,14 +33,14 @@ export function EditForm({ back, label, save, children }: { back: string; label:
     }
   }
   return (
-    <form onSubmit={(e) => void submit(e)} noValidate className="max-w-2xl space-y-8 rounded-lg border border-line bg-surface p-5 sm:p-6">
+    <form onSubmit={(e) => void submit(e)} noValidate className={bare ? "max-w-lg space-y-4" : "max-w-2xl space-y-8 rounded-lg border border-line bg-surface p-5 sm:p-6"}>
       {children(error instanceof ApiError ? error.fields : {})}
       <Problem error={error} />
       <div className="flex flex-wrap gap-2">
         <Button type="submit" kind="primary" busy={busy}>
           {label}
         </Button>
-        <ButtonLink to={back}>{t("ui.cancel")}</ButtonLink>
+        {back && <ButtonLink to={back}>{t("ui.cancel")}</ButtonLink>}
       </div>
     </form>
   );
@@ -39,7 +49,7 @@ export function EditForm({ back, label, save, children }: { back: string; label:
 type Answer<T> = Promise<{ data?: T; error?: unknown; response: Response }>;
 
 interface VersionedProps<T, F> {
-  back: string;
+  back?: string;
   /** The fields that the form shows, as the API names them. */
   fields: readonly (keyof T & keyof F & string)[];
   /** How people call a field. */
@@ -65,7 +75,7 @@ export function VersionedForm<T extends object, F extends object>(p: VersionedPr
     return { object: data, version: response.headers.get("ETag") ?? "" };
   };
   const { error, refetch } = useQuery({
-    queryKey: ["form", p.back],
+    queryKey: ["form", location.pathname],
     gcTime: 0,
     staleTime: Infinity,
     queryFn: async () => {
@@ -98,6 +108,7 @@ export function VersionedForm<T extends object, F extends object>(p: VersionedPr
             }
           }
           await p.saved();
+          if (!p.back) setRead(await fetchOne()); // the form stays, with what it has saved
         }}
       >
         {(problems) => (
