@@ -1,9 +1,11 @@
 package script
 
 import (
+	"database/sql"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	v1 "vaultpam/api/v1"
@@ -49,4 +51,20 @@ func (c *caller) real(s *target.SSHD, name string, credential v1.CredentialIn) (
 	return read[v1.Safe](c.call("POST", "/safes", v1.SafeIn{
 		Name: name, Bindings: []v1.Binding{{ResourceID: resource, AccountID: account}}, Checkout: v1.CheckoutRules{Enabled: true, TTLSeconds: 600},
 	})), account
+}
+
+// database opens the database file of a stopped server, as whoever has the
+// machine can.
+func (p *proc) database(t testing.TB) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(p.data, "vaultpam.db"))
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// events are the newest events of a type in the caller's organization.
+func (c *caller) events(typ string) []v1.AuditEvent {
+	c.t.Helper()
+	return read[[]v1.AuditEvent](c.call("GET", "/audit-events?type="+typ, nil))
 }
