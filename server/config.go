@@ -39,6 +39,8 @@ type Config struct {
 	MetricsToken string
 
 	LoginTTL          time.Duration
+	ConsoleTTL        time.Duration
+	ConsoleIdle       time.Duration
 	Argon2MemoryKiB   uint32
 	Argon2Time        uint32
 	Argon2Parallelism uint8
@@ -81,6 +83,8 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Metrics, "metrics-listen", "", "address of /metrics, loopback unless you say otherwise (default: none)")
 	fs.StringVar(&c.MetricsToken, "metrics-token", "", "serve /metrics on the API's address as well, to this bearer token")
 	fs.DurationVar(&c.LoginTTL, "login-ttl", time.Hour, "lifetime of a login token")
+	fs.DurationVar(&c.ConsoleTTL, "console-ttl", 12*time.Hour, "lifetime of a login of the console")
+	fs.DurationVar(&c.ConsoleIdle, "console-idle", 30*time.Minute, "a login of the console that is not used for so long ends")
 	fs.Uint32Var(&c.Argon2MemoryKiB, "argon2-memory-kib", 19*1024, "memory of one password hash, in KiB")
 	fs.Uint32Var(&c.Argon2Time, "argon2-time", 2, "passes of one password hash")
 	fs.Uint8Var(&c.Argon2Parallelism, "argon2-parallelism", 1, "lanes of one password hash")

@@ -151,7 +151,9 @@ func (s *Server) assemble() error {
 		return err
 	}
 	events := s.db.Audit()
-	s.identity = identity.New(s.db, events, passwords, s.scribe, s.clock, s.ids, rand.Reader, s.log, identity.Options{LoginTTL: s.cfg.LoginTTL, Shared: s.cfg.DatabaseURL != ""})
+	s.identity = identity.New(s.db, events, passwords, s.scribe, s.clock, s.ids, rand.Reader, s.log, identity.Options{
+		LoginTTL: s.cfg.LoginTTL, ConsoleTTL: s.cfg.ConsoleTTL, ConsoleIdle: s.cfg.ConsoleIdle, Shared: s.cfg.DatabaseURL != "",
+	})
 	s.orgs = org.New(s.db, passwords, s.scribe, s.clock, s.ids)
 	s.safes = safe.New(s.db, s.scribe, s.clock, s.ids)
 	s.resources = resource.New(s.db, s.scribe, s.clock, s.ids)
@@ -203,7 +205,7 @@ func (s *Server) assembleBroker() error {
 func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	proxies, _ := edge.ParseProxies(s.cfg.Proxies) // checked by complete
 	return httpapi.New(httpapi.Deps{
-		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(),
+		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL,
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
 		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Broker: s.broker,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,

@@ -49,10 +49,10 @@ func (db *DB) PlacesOf(ctx context.Context, user pam.UserID) ([]identity.Place, 
 	return ps, db.failed("list places", err)
 }
 
-const loginColumns = `l.id, l.user_id, l.token_hash, l.purpose, l.created_at, l.expires_at, l.step_up_at, l.client_ip, l.user_agent`
+const loginColumns = `l.id, l.user_id, l.token_hash, l.purpose, l.created_at, l.expires_at, l.step_up_at, l.used_at, l.client_ip, l.user_agent`
 
 func loginInto(l *identity.Login) []any {
-	return []any{&l.ID, &l.User, intoHash(&l.TokenHash), &l.Purpose, intoTime(&l.CreatedAt), intoTime(&l.ExpiresAt), intoTime(&l.StepUpAt), &l.ClientIP, &l.UserAgent}
+	return []any{&l.ID, &l.User, intoHash(&l.TokenHash), &l.Purpose, intoTime(&l.CreatedAt), intoTime(&l.ExpiresAt), intoTime(&l.StepUpAt), intoTime(&l.UsedAt), &l.ClientIP, &l.UserAgent}
 }
 
 const tokenColumns = `t.id, t.org_id, t.user_id, t.name, t.scopes, t.token_hash, t.created_at, t.expires_at, t.last_used_at`
@@ -85,8 +85,8 @@ func (db *DB) HolderByToken(ctx context.Context, hash [32]byte) (identity.Holder
 // CreateLogin implements identity.Store.
 func (db *DB) CreateLogin(ctx context.Context, l identity.Login, e audit.Entry) error {
 	return db.write(ctx, "create login", func(ctx context.Context, tx *Tx) error {
-		_, err := tx.exec(ctx, `INSERT INTO logins (id, user_id, token_hash, purpose, created_at, expires_at, step_up_at, client_ip, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			l.ID, l.User, l.TokenHash[:], l.Purpose, micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.StepUpAt), l.ClientIP, l.UserAgent)
+		_, err := tx.exec(ctx, `INSERT INTO logins (id, user_id, token_hash, purpose, created_at, expires_at, step_up_at, used_at, client_ip, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			l.ID, l.User, l.TokenHash[:], l.Purpose, micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.StepUpAt), micros(l.UsedAt), l.ClientIP, l.UserAgent)
 		return err
 	}, e)
 }
@@ -205,6 +205,11 @@ func (db *DB) Touch(ctx context.Context, used identity.Used) error {
 	return db.write(ctx, "note last use", func(ctx context.Context, tx *Tx) error {
 		for user, id := range used.Orgs {
 			if _, err := tx.exec(ctx, `UPDATE users SET active_org_id = ? WHERE id = ?`, id, user); err != nil {
+				return err
+			}
+		}
+		for id, at := range used.Logins {
+			if _, err := tx.exec(ctx, `UPDATE logins SET used_at = ? WHERE id = ? AND used_at < ?`, micros(at), id, micros(at)); err != nil {
 				return err
 			}
 		}

@@ -42,6 +42,13 @@ type Token struct {
 	ExpiresIn   int    `json:"expires_in" doc:"Seconds"`
 }
 
+// ConsoleLogin is a login that a cookie carries.
+type ConsoleLogin struct {
+	CSRFToken   string    `json:"csrf_token" doc:"Goes with every request but GET and HEAD, as X-CSRF-Token"`
+	ExpiresAt   time.Time `json:"expires_at" doc:"When it ends, used or not"`
+	IdleSeconds int       `json:"idle_seconds" doc:"It ends when it is not used for so long; requests with X-Background: 1 do not count"`
+}
+
 // StepUpIn is the body of POST /auth/step-up.
 type StepUpIn struct {
 	Password string `json:"password,omitempty" maxLength:"1024"`

@@ -45,6 +45,7 @@ type Deps struct {
 	Proxies       edge.Proxies
 	Limiter       *edge.RateLimiter // nil limits nothing
 	HSTS          bool              // the listener speaks TLS
+	PublicURL     string            // under which people reach the server, if it was said
 	Identity      *identity.Service
 	Orgs          *org.Service
 	Safes         *safe.Service
@@ -126,8 +127,11 @@ func New(d Deps) *API {
 			OpenAPI: "3.1.0",
 			Info:    &huma.Info{Title: "VaultPAM", Version: d.Version, Description: "Privileged access: who may reach what, the reaching, and the proof of it."},
 			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
-				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}},
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer"},
+					"cookie": {Type: "apiKey", In: "cookie", Name: cookieName, Description: "The console's login. Every method but GET and HEAD needs the X-CSRF-Token of /auth/cookie as well."},
+				},
 			},
 		},
 		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
@@ -219,6 +223,8 @@ type call struct {
 	userAgent string
 	route     string
 	actor     pam.Actor
+	token     string // that the actor came with, as bearer or by cookie
+	console   bool   // it came by cookie
 	rate      edge.Rate
 	broken    bool // the answer was cut short
 }

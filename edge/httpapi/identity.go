@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	v1 "vaultpam/api/v1"
@@ -21,15 +20,22 @@ func (a *API) postLogin(ctx context.Context, _ pam.Actor, in *withBody[v1.LoginI
 	password := secret.FromString(in.Body.Password)
 	defer password.Wipe()
 	r, err := a.Identity.Login(ctx, in.Body.Email, password, client(ctx))
-	if change, ok := errors.AsType[*identity.PasswordChangeError](err); ok {
-		e := fromError(err)
-		e.extra.AccessToken, e.extra.ExpiresIn = string(change.Result.Token.Expose()), int(change.Result.ExpiresIn/time.Second)
-		return nil, e
-	}
 	if err != nil {
-		return nil, err
+		return nil, loginRefusal(err)
 	}
 	return &answer[v1.Token]{v1.Token{AccessToken: string(r.Token.Expose()), ExpiresIn: int(r.ExpiresIn / time.Second)}}, nil
+}
+
+// loginRefusal adds to a refusal for a password that must be changed the
+// token for that.
+func loginRefusal(err error) error {
+	change, ok := errors.AsType[*identity.PasswordChangeError](err)
+	if !ok {
+		return err
+	}
+	e := fromError(err)
+	e.extra.AccessToken, e.extra.ExpiresIn = string(change.Result.Token.Expose()), int(change.Result.ExpiresIn/time.Second)
+	return e
 }
 
 func (a *API) postLogout(ctx context.Context, actor pam.Actor, _ *nothing) (*nothing, error) {
@@ -66,15 +72,11 @@ func meOf(u identity.User) v1.Me {
 	return v1.Me{ID: string(u.ID), Email: u.Email, Name: u.Name, HomeOrgID: string(u.HomeOrg), InstanceAdmin: u.InstanceAdmin, MustChangePassword: u.MustChange, CreatedAt: u.CreatedAt}
 }
 
-func (a *API) putPassword(ctx context.Context, actor pam.Actor, in *struct {
-	Authorization string `header:"Authorization" maxLength:"512" hidden:"true"`
-	Body          v1.PasswordIn
-},
-) (*nothing, error) {
+func (a *API) putPassword(ctx context.Context, actor pam.Actor, in *withBody[v1.PasswordIn]) (*nothing, error) {
 	current, next := secret.FromString(in.Body.CurrentPassword), secret.FromString(in.Body.NewPassword)
 	defer current.Wipe()
 	defer next.Wipe()
-	return nil, a.Identity.ChangePassword(ctx, actor, bearerOf(in.Authorization), current, next, client(ctx))
+	return nil, a.Identity.ChangePassword(ctx, actor, callOf(ctx).token, current, next, client(ctx))
 }
 
 func (a *API) listLogins(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Login], error) {
@@ -136,9 +138,4 @@ func (a *API) postToken(ctx context.Context, actor pam.Actor, in *withBody[v1.Pe
 
 func (a *API) deleteToken(ctx context.Context, actor pam.Actor, in *ByID) (*nothing, error) {
 	return nil, a.Identity.RevokeAccessToken(ctx, actor, pam.TokenID(in.ID))
-}
-
-func bearerOf(authorization string) string {
-	bearer, _ := strings.CutPrefix(authorization, "Bearer ")
-	return bearer
 }

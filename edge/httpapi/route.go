@@ -39,6 +39,7 @@ const (
 	whenSealed                     // answers while the vault is sealed
 	restricted                     // open to a token that may only change the password
 	bodyOptional                   // an action that can do without a body
+	byCookie                       // about the console's login: no bearer token serves
 )
 
 // route is one row of the table.
@@ -65,7 +66,10 @@ func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*
 	// A body that the handler decodes is checked there, after the patch.
 	op.SkipValidateBody = rt.body != nil
 	if rt.access != public {
-		op.Security = []map[string][]string{{"bearer": {}}}
+		op.Security = []map[string][]string{{"bearer": {}}, {"cookie": {}}}
+		if rt.has(byCookie) {
+			op.Security = op.Security[1:]
+		}
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		c := callOf(ctx)
@@ -118,7 +122,7 @@ func errorsOf(rt route) []int {
 	if rt.access != public || rt.has(countLogin) {
 		out = append(out, http.StatusUnauthorized)
 	}
-	if rt.access != public {
+	if rt.access != public || rt.has(byCookie) {
 		out = append(out, http.StatusForbidden)
 	}
 	method, path, _ := strings.Cut(rt.endpoint, " ")
@@ -153,6 +157,13 @@ func (a *API) enter(rt route) func(huma.Context, func(huma.Context)) {
 		if rt.has(countLogin) && !a.take(w, c, edge.LimitLogin, edge.Source(c.from)) {
 			return
 		}
+		if rt.access == public && rt.has(byCookie) {
+			if err := a.sameOrigin(r); err != nil {
+				refuse(err)
+				return
+			}
+			c.token = a.cookieToken(r)
+		}
 		if rt.access != public {
 			if err := a.login(r, c, rt); err != nil {
 				refuse(err)
@@ -183,20 +194,32 @@ func (a *API) enter(rt route) func(huma.Context, func(huma.Context)) {
 
 // login finds out who asks.
 func (a *API) login(r *http.Request, c *call, rt route) error {
+	if len(r.Header.Values("Authorization")) == 0 {
+		return a.cookieLogin(r, c, rt)
+	}
 	bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || len(r.Header.Values("Authorization")) != 1 {
+	if !ok || len(r.Header.Values("Authorization")) != 1 || rt.has(byCookie) {
 		return &pam.Error{Kind: pam.Unauthenticated, Op: "read token"}
 	}
+	c.token = bearer
 	if rt.has(restricted) {
 		actor, err := a.Identity.AuthenticateRestricted(r.Context(), bearer, clientOf(c))
 		c.actor = actor
 		return err
 	}
-	var org pam.OrgID
-	if rt.access == member {
-		org = pam.OrgID(r.Header.Get("X-Active-Org-Id"))
+	actor, err := a.Identity.Authenticate(r.Context(), bearer, wantedOrg(r, rt), clientOf(c))
+	return entered(c, rt, actor, err)
+}
+
+// wantedOrg is the organization that a request is about; "" for the token's.
+func wantedOrg(r *http.Request, rt route) pam.OrgID {
+	if rt.access != member {
+		return ""
 	}
-	actor, err := a.Identity.Authenticate(r.Context(), bearer, org, clientOf(c))
+	return pam.OrgID(r.Header.Get("X-Active-Org-Id"))
+}
+
+func entered(c *call, rt route, actor pam.Actor, err error) error {
 	c.actor = actor
 	if err == nil && rt.access == member && actor.Org == "" {
 		err = &pam.Error{Kind: pam.OrgDenied, Op: "enter organization"}

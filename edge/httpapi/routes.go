@@ -13,6 +13,9 @@ func (a *API) routes() {
 	const ok, created, none = http.StatusOK, http.StatusCreated, http.StatusNoContent
 
 	serve(a, route{"POST /auth/login", "Sign in with e-mail and password", public, "", ok, countLogin | secrets, nil}, a.postLogin)
+	serve(a, route{"POST /auth/cookie", "Sign in to the console; the login comes as a cookie", public, "", ok, countLogin | secrets | byCookie, nil}, a.postCookie)
+	serve(a, route{"GET /auth/cookie", "The console's login, and its CSRF token", person, "-", ok, byCookie, nil}, a.getCookie)
+	serve(a, route{"DELETE /auth/cookie", "Sign out of the console", person, "-", none, byCookie, nil}, a.deleteCookie)
 	serve(a, route{"POST /auth/logout", "End this login", person, "-", none, 0, nil}, a.postLogout)
 	serve(a, route{"POST /auth/step-up", "Authenticate anew for a risky act", person, "-", ok, countLogin, nil}, a.postStepUp)
 

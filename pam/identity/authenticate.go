@@ -22,6 +22,10 @@ func (s *Service) Authenticate(ctx context.Context, bearer string, org pam.OrgID
 	if h.Login != nil && h.Login.Purpose != Everything {
 		return pam.Actor{}, unauthenticated()
 	}
+	return s.entering(h, org, c)
+}
+
+func (s *Service) entering(h Holder, org pam.OrgID, c Client) (pam.Actor, error) {
 	a := s.actor(h, c)
 	if h.Token != nil {
 		if org == "" {
@@ -50,6 +54,9 @@ func (s *Service) AuthenticateRestricted(ctx context.Context, bearer string, c C
 	h, err := s.holder(ctx, bearer)
 	if err != nil {
 		return pam.Actor{}, err
+	}
+	if h.Login != nil && h.Login.Purpose == Console {
+		return pam.Actor{}, unauthenticated()
 	}
 	return s.actor(h, c), nil
 }
@@ -130,6 +137,9 @@ func (s *Service) holder(ctx context.Context, bearer string) (Holder, error) {
 		s.holders.put(hash, h, generation, now)
 	}
 	if h.Login != nil && !now.Before(h.Login.ExpiresAt) || h.Token != nil && !now.Before(h.Token.ExpiresAt) {
+		return Holder{}, unauthenticated()
+	}
+	if h.Login != nil && s.idle(*h.Login, now) {
 		return Holder{}, unauthenticated()
 	}
 	return h, nil

@@ -36,6 +36,7 @@ type Purpose string
 const (
 	Everything     Purpose = ""
 	PasswordChange Purpose = "password" // nothing but changing the password
+	Console        Purpose = "console"  // everything, but by the console's cookie alone; ends when it is not used
 )
 
 // Login is one sign-in of a person.
@@ -47,6 +48,7 @@ type Login struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	StepUpAt  time.Time
+	UsedAt    time.Time // of the console, to the minute; zero for others
 	ClientIP  string
 	UserAgent string
 }
@@ -135,6 +137,7 @@ type Events interface {
 // Used is what was used since the last Touch.
 type Used struct {
 	Orgs   map[pam.UserID]pam.OrgID
+	Logins map[pam.LoginID]time.Time // of the console
 	Tokens map[pam.TokenID]time.Time
 	Keys   map[pam.KeyID]time.Time
 }
@@ -162,6 +165,9 @@ type Client struct {
 	From      netip.Addr
 	RequestID string
 	UserAgent string
+	// Background says that a page asks on its own, with nobody there: it does
+	// not keep a login of the console from ending.
+	Background bool
 }
 
 // MaxTokenDays is PAT_ABSOLUTE_MAX_TTL_DAYS.

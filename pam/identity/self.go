@@ -81,7 +81,9 @@ func (s *Service) Logout(ctx context.Context, a pam.Actor) error {
 
 // Logins lists the actor's logins that have not ended.
 func (s *Service) Logins(ctx context.Context, a pam.Actor) ([]Login, error) {
-	return s.store.LoginsOf(ctx, a.User, s.clock.Now())
+	now := s.clock.Now()
+	all, err := s.store.LoginsOf(ctx, a.User, now)
+	return slices.DeleteFunc(all, func(l Login) bool { return s.idle(l, now) }), err
 }
 
 // RevokeLogin ends one of the actor's logins.
@@ -132,7 +134,7 @@ func (s *Service) ownPassword(ctx context.Context, a pam.Actor, password secret.
 }
 
 // ChangePassword replaces the actor's password and ends all their other
-// logins. current is not asked of a login that was made just for this.
+// logins. bearer is the token that the actor came with, by whatever way. current is not asked of a login that was made just for this.
 func (s *Service) ChangePassword(ctx context.Context, a pam.Actor, bearer string, current, next secret.Value, c Client) error {
 	const op = "change password"
 	if err := selfOnly(a, op); err != nil {

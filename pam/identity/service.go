@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -17,7 +18,9 @@ import (
 
 // Options are what an operator may set.
 type Options struct {
-	LoginTTL time.Duration // 0 is one hour
+	LoginTTL    time.Duration // 0 is one hour
+	ConsoleTTL  time.Duration // of a login of the console; 0 is twelve hours
+	ConsoleIdle time.Duration // after which it ends when it is not used; 0 is 30 minutes
 	// Shared says that other servers change the same store. Then what is
 	// remembered of a token is believed for a second at most.
 	Shared bool
@@ -34,28 +37,33 @@ type Service struct {
 	rand      io.Reader
 	log       *slog.Logger
 	ttl       time.Duration
+	console   struct{ ttl, idle time.Duration }
 	lockout   *lockout
 	failures  *failureLog
 	holders   *holderCache
 
-	mu   sync.Mutex // guards used
+	mu   sync.Mutex // guards used and seen
 	used Used
+	seen map[pam.LoginID]time.Time // when logins of the console were used last; see idle
 }
 
 // New makes a Service. Changed must hear of the store's changes, and Run must
 // be running.
-func New(s Store, events Events, p *Passwords, scribe *audit.Scribe, c clock.Clock, src *ids.Source, random io.Reader, log *slog.Logger, o Options) *Service {
+func New(store Store, events Events, p *Passwords, scribe *audit.Scribe, c clock.Clock, src *ids.Source, random io.Reader, log *slog.Logger, o Options) *Service {
 	if o.LoginTTL == 0 {
 		o.LoginTTL = time.Hour
 	}
-	return &Service{
-		store: s, events: events, passwords: p, scribe: scribe, clock: c, ids: src, rand: random, log: log, ttl: o.LoginTTL,
+	s := &Service{
+		store: store, events: events, passwords: p, scribe: scribe, clock: c, ids: src, rand: random, log: log, ttl: o.LoginTTL,
 		lockout: newLockout(c), failures: newFailureLog(), holders: newHolderCache(o.Shared), used: newUsed(),
+		seen: map[pam.LoginID]time.Time{},
 	}
+	s.console.ttl, s.console.idle = cmp.Or(o.ConsoleTTL, defaultConsoleTTL), cmp.Or(o.ConsoleIdle, defaultConsoleIdle)
+	return s
 }
 
 func newUsed() Used {
-	return Used{Orgs: map[pam.UserID]pam.OrgID{}, Tokens: map[pam.TokenID]time.Time{}, Keys: map[pam.KeyID]time.Time{}}
+	return Used{Orgs: map[pam.UserID]pam.OrgID{}, Logins: map[pam.LoginID]time.Time{}, Tokens: map[pam.TokenID]time.Time{}, Keys: map[pam.KeyID]time.Time{}}
 }
 
 // Changed hears of a committed change.
@@ -88,8 +96,9 @@ func (s *Service) flush(ctx context.Context) {
 	s.mu.Lock()
 	used := s.used
 	s.used = newUsed()
+	s.forgetIdle()
 	s.mu.Unlock()
-	if len(used.Orgs)+len(used.Tokens)+len(used.Keys) > 0 {
+	if len(used.Orgs)+len(used.Logins)+len(used.Tokens)+len(used.Keys) > 0 {
 		if err := s.store.Touch(ctx, used); err != nil {
 			s.log.Warn("last use of tokens not written", "error", err)
 		}
@@ -109,11 +118,15 @@ func (s *Service) flush(ctx context.Context) {
 // account that is locked for this source, or one that is suspended
 // everywhere. A right password that must be changed is a *PasswordChangeError.
 func (s *Service) Login(ctx context.Context, email string, password secret.Value, c Client) (LoginResult, error) {
-	user, err := s.checkPassword(ctx, email, password, c, "password")
+	return s.login(ctx, email, password, c, Everything, "password")
+}
+
+func (s *Service) login(ctx context.Context, email string, password secret.Value, c Client, purpose Purpose, method string) (LoginResult, error) {
+	user, err := s.checkPassword(ctx, email, password, c, method)
 	if err != nil {
 		return LoginResult{}, err
 	}
-	result, err := s.newLogin(ctx, user, c)
+	result, err := s.newLogin(ctx, user, c, purpose, method)
 	if err != nil {
 		return LoginResult{}, err
 	}
@@ -123,9 +136,12 @@ func (s *Service) Login(ctx context.Context, email string, password secret.Value
 	return result, nil
 }
 
-func (s *Service) newLogin(ctx context.Context, user User, c Client) (LoginResult, error) {
+func (s *Service) newLogin(ctx context.Context, user User, c Client, purpose Purpose, method string) (LoginResult, error) {
 	now := s.clock.Now()
-	purpose, ttl := Everything, s.ttl
+	ttl := s.ttl
+	if purpose == Console {
+		ttl = s.console.ttl
+	}
 	if user.MustChange {
 		purpose, ttl = PasswordChange, min(s.ttl, 10*time.Minute)
 	}
@@ -137,7 +153,10 @@ func (s *Service) newLogin(ctx context.Context, user User, c Client) (LoginResul
 		ID: pam.LoginID(s.ids.New(pam.PrefixLogin)), User: user.ID, TokenHash: hash, Purpose: purpose,
 		CreatedAt: now, ExpiresAt: now.Add(ttl), StepUpAt: now, ClientIP: addrText(c), UserAgent: cut(c.UserAgent, 256),
 	}
-	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": "password", "login_id": string(l.ID)})
+	if purpose == Console {
+		l.UsedAt = now
+	}
+	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": method, "login_id": string(l.ID)})
 	if err := s.store.CreateLogin(ctx, l, e); err != nil {
 		return LoginResult{}, err
 	}

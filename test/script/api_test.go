@@ -20,8 +20,10 @@ type caller struct {
 	base  string
 	token string
 	org   string // X-Active-Org-Id; empty: not sent
-	id    string // the user's
-	email string
+	// A browser with a login of the console has these in place of the token.
+	cookie, csrf string
+	id           string // the user's
+	email        string
 }
 
 // answer is what the API answered, read to its end.
@@ -61,6 +63,12 @@ func (c *caller) call(method, path string, body any, headers ...string) answer {
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.cookie != "" {
+		req.Header.Set("Cookie", "__Host-vaultpam="+c.cookie)
+	}
+	if c.csrf != "" {
+		req.Header.Set("X-CSRF-Token", c.csrf)
 	}
 	if c.org != "" {
 		req.Header.Set("X-Active-Org-Id", c.org)
@@ -129,6 +137,30 @@ func (p *proc) login(email, password string) *caller {
 	c.id = read[v1.Me](c.call("GET", "/me", nil)).ID
 	c.org = read[v1.Memberships](c.call("GET", "/org/memberships", nil)).ActiveOrgID
 	return c
+}
+
+// browser signs in to the console.
+func (p *proc) browser(email, password string) *caller {
+	p.t.Helper()
+	c := &caller{t: p.t, name: "browser of " + email, base: p.base, email: email}
+	a := c.call("POST", "/auth/cookie", v1.LoginIn{Email: email, Password: password})
+	c.csrf = read[v1.ConsoleLogin](a).CSRFToken
+	c.cookie = cookieOf(a)
+	c.id = read[v1.Me](c.call("GET", "/me", nil)).ID
+	c.org = read[v1.Memberships](c.call("GET", "/org/memberships", nil)).ActiveOrgID
+	return c
+}
+
+// cookieOf is the value of the login cookie that an answer sets.
+func cookieOf(a answer) string {
+	a.t.Helper()
+	for _, c := range (&http.Response{Header: a.header}).Cookies() {
+		if c.Name == "__Host-vaultpam" {
+			return c.Value
+		}
+	}
+	a.t.Fatalf("%s sets no cookie", a.what)
+	return ""
 }
 
 // owner signs in as the owner that dev mode made.

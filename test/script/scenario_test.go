@@ -187,6 +187,18 @@ func onPerson(suffix string, body any) func(*world, *caller) ask {
 	}
 }
 
+// inBrowser asks with a login of the console; a token has none.
+func inBrowser(path string) func(*world, *caller) ask {
+	return func(w *world, c *caller) ask {
+		if c.email == "" || strings.HasPrefix(c.name, "pat") {
+			return ask{path: path}
+		}
+		b := w.p.browser(c.email, ownerPassword)
+		b.name = c.name
+		return ask{path: path, by: b}
+	}
+}
+
 // again is the caller with a login of its own; without one, and with a token,
 // it is the caller.
 func again(w *world, c *caller) *caller {

@@ -14,6 +14,11 @@ var scenarios = []row{
 	{"POST /auth/login", "401 200 200 200 200 200 200 200 200 200 200 200 200", func(_ *world, c *caller) ask {
 		return ask{path: "/auth/login", body: v1.LoginIn{Email: c.email, Password: ownerPassword}}
 	}},
+	{"POST /auth/cookie", "401 200 200 200 200 200 200 200 200 200 200 200 200", func(_ *world, c *caller) ask {
+		return ask{path: "/auth/cookie", body: v1.LoginIn{Email: c.email, Password: ownerPassword}}
+	}},
+	{"GET /auth/cookie", "401 200 200 200 200 200 200 200 200 401 401 401 200", inBrowser("/auth/cookie")},
+	{"DELETE /auth/cookie", "401 204 204 204 204 204 204 204 204 401 401 401 204", inBrowser("/auth/cookie")},
 	{"POST /auth/logout", "401 204 204 204 204 204 204 204 204 403 403 403 204", func(w *world, c *caller) ask { return ask{path: "/auth/logout", by: again(w, c)} }},
 	{"POST /auth/step-up", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(*world, *caller) ask {
 		return ask{path: "/auth/step-up", body: v1.StepUpIn{Password: ownerPassword}}
