@@ -1,3 +1,4 @@
 import { start } from "./i18n";
 
-await start();
+// What has no page needs no texts.
+if (typeof localStorage !== "undefined") await start();
