@@ -39,6 +39,7 @@ import (
 	"vaultpam/store"
 	"vaultpam/store/blobfs"
 	"vaultpam/vault"
+	"vaultpam/web"
 )
 
 // Server is an assembled server.
@@ -205,7 +206,7 @@ func (s *Server) assembleBroker() error {
 func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	proxies, _ := edge.ParseProxies(s.cfg.Proxies) // checked by complete
 	return httpapi.New(httpapi.Deps{
-		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL,
+		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
 		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Broker: s.broker,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -57,9 +56,8 @@ func decode[T any](a *API, base any, body []byte) (T, error) {
 }
 
 func parseObject(text []byte) (map[string]any, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
 	var v any
-	if err := dec.Decode(&v); err != nil || dec.More() {
+	if err := unmarshal(text, &v); err != nil {
 		return nil, pam.Errorf(pam.BadRequest, "decode body", "The body is not valid JSON.")
 	}
 	object, ok := v.(map[string]any)

@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// errNotJSON begins as the errors of encoding/json do that mean the same, so
+// that it is answered like them.
+var errNotJSON = errors.New("unmarshal: this is not JSON that all readers understand in the same way")
+
+// unmarshal reads JSON from outside. encoding/json takes the last of two
+// members of one name, or mixes them, and replaces what is not UTF-8; a proxy
+// or a script in front of us may do otherwise, and then checks another request
+// than the one that is carried out. RFC 8259 sections 4 and 8 leave both open,
+// so we refuse.
+func unmarshal(text []byte, v any) error {
+	if !unambiguous(text) {
+		return errNotJSON
+	}
+	return json.Unmarshal(text, v)
+}
+
+// unambiguous says whether text is one JSON value whose objects have no name
+// twice, whose strings are Unicode, and whose nesting is bounded.
+func unambiguous(text []byte) bool {
+	if !utf8.Valid(text) {
+		return false
+	}
+	// Half of a surrogate pair, which only an escape can write, is read as the
+	// replacement character.
+	halves := bytes.Contains(text, []byte(`\ud`)) || bytes.Contains(text, []byte(`\uD`))
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var open []*scope
+	done := false
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			return done
+		}
+		if err != nil || done {
+			return false
+		}
+		s, isString := token.(string)
+		if isString && halves && strings.ContainsRune(s, utf8.RuneError) {
+			return false
+		}
+		if n := len(open); n > 0 && open[n-1].isName() {
+			if isString && !open[n-1].add(s) {
+				return false
+			}
+			if isString {
+				continue
+			}
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			if len(open) == maxDepth+2 {
+				return false
+			}
+			open = append(open, &scope{object: token == json.Delim('{')})
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:len(open)-1]
+		}
+		if n := len(open); n > 0 {
+			open[n-1].named = false
+		} else {
+			done = true
+		}
+	}
+}
+
+// scope is an object or a list that is being read.
+type scope struct {
+	object, named bool // named: the name was read, the value is not
+	names         map[string]bool
+}
+
+func (s *scope) isName() bool { return s.object && !s.named }
+
+// add notes a name, and says whether it is new.
+func (s *scope) add(name string) bool {
+	if s.names[name] {
+		return false
+	}
+	if s.names == nil {
+		s.names = map[string]bool{}
+	}
+	s.names[name], s.named = true, true
+	return true
+}
