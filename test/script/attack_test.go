@@ -7,6 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	v1 "vaultpam/api/v1"
 	"vaultpam/test/target"
@@ -67,4 +70,14 @@ func (p *proc) database(t testing.TB) *sql.DB {
 func (c *caller) events(typ string) []v1.AuditEvent {
 	c.t.Helper()
 	return read[[]v1.AuditEvent](c.call("GET", "/audit-events?type="+typ, nil))
+}
+
+// dial connects to the proxy with a client that says what the system's never
+// would.
+func (p *proc) dial(user, password string, more ...ssh.AuthMethod) (*ssh.Client, error) {
+	auth := more
+	if password != "" {
+		auth = append(auth, ssh.Password(password))
+	}
+	return ssh.Dial("tcp", p.ssh, &ssh.ClientConfig{User: user, Auth: auth, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 10 * time.Second})
 }
