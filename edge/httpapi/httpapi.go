@@ -7,6 +7,7 @@ package httpapi
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -46,6 +47,7 @@ type Deps struct {
 	Limiter       *edge.RateLimiter // nil limits nothing
 	HSTS          bool              // the listener speaks TLS
 	PublicURL     string            // under which people reach the server, if it was said
+	Console       fs.FS             // the built web console; nil without one
 	Identity      *identity.Service
 	Orgs          *org.Service
 	Safes         *safe.Service
@@ -104,16 +106,18 @@ const (
 // API serves requests. It is safe for concurrent use.
 type API struct {
 	Deps
-	mux  *http.ServeMux
-	huma huma.API
+	mux     *http.ServeMux
+	huma    huma.API
+	console *console
 }
 
 // jsonFormat writes as encoding/json does and reads what is unambiguous.
 var jsonFormat = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
 
-// New builds the handler of everything below /api/, /healthz and /readyz.
+// New builds the handler of everything below /api/, of /healthz and /readyz,
+// and of the console at all other paths.
 func New(d Deps) *API {
-	a := &API{Deps: d, mux: http.NewServeMux()}
+	a := &API{Deps: d, mux: http.NewServeMux(), console: newConsole(d.Console)}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 		e := newError(status, message, errs...)
 		e.extra.RequestID = callOf(ctx.Context()).id
@@ -291,15 +295,21 @@ func securityHeaders(h http.Header, hsts bool) {
 	}
 }
 
-// notRouted answers what no route serves: 405 when the path exists with
-// another method, else 404.
+// notRouted answers what no route serves: the console where it is asked for,
+// 405 when the path exists with another method, else 404.
 func (a *API) notRouted(w http.ResponseWriter, r *http.Request) {
+	if a.serveConsole(w, r) {
+		return
+	}
 	var allowed []string
 	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		probe := &http.Request{Method: m, URL: &url.URL{Path: r.URL.Path}, Host: r.Host}
 		if _, pattern := a.mux.Handler(probe); pattern != "/" && pattern != "" {
 			allowed = append(allowed, m)
 		}
+	}
+	if r.URL.Path == "/" {
+		allowed = []string{"GET", "HEAD"}
 	}
 	if len(allowed) > 0 {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
