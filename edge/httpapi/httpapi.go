@@ -179,8 +179,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{id: a.IDs.New("rid_"), from: a.Proxies.ClientAddr(r), userAgent: r.UserAgent()}
 	rw := &response{ResponseWriter: w, call: c}
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
-	if r.ContentLength > maxBody {
+	if r.ContentLength > maxBody || len(r.TransferEncoding) > 0 {
 		// Answered before anything is read; the rest of the body is not wanted.
+		// A body in chunks may have come with a Content-Length, by which a proxy
+		// may have taken what follows for a part of it (RFC 9112 section 6.3).
 		rw.Header().Set("Connection", "close")
 	}
 	r.Body = http.MaxBytesReader(rw, r.Body, maxBody)
