@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -43,9 +45,13 @@ func (a *API) idempotent(rt route, key string, ctx huma.Context, next func(huma.
 		refuse(ps.Err("read Idempotency-Key"))
 		return
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // as for every other body
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		refuse(&pam.Error{Kind: pam.TooLarge, Op: "read body", Err: err})
+		if _, long := errors.AsType[*http.MaxBytesError](err); !long {
+			err = pam.Errorf(pam.BadRequest, "read body", "The body took too long to arrive, or did not come to its end.")
+		}
+		refuse(err)
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
