@@ -34,6 +34,12 @@ type Session struct {
 	BytesIn     int64      `json:"bytes_in"`
 	BytesOut    int64      `json:"bytes_out"`
 	ClientIP    string     `json:"client_ip"`
+
+	// Names as they are now; absent once the object is gone.
+	UserEmail    string `json:"user_email,omitempty"`
+	SafeName     string `json:"safe_name,omitempty"`
+	ResourceName string `json:"resource_name,omitempty"`
+	AccountName  string `json:"account_name,omitempty"`
 }
 
 // TerminateIn may say why a session is ended.
@@ -57,6 +63,12 @@ type Recording struct {
 	ResourceID string     `json:"resource_id"`
 	AccountID  string     `json:"account_id"`
 	Error      string     `json:"error,omitempty"`
+
+	// Names as they are now; absent once the object is gone.
+	UserEmail    string `json:"user_email,omitempty"`
+	SafeName     string `json:"safe_name,omitempty"`
+	ResourceName string `json:"resource_name,omitempty"`
+	AccountName  string `json:"account_name,omitempty"`
 }
 
 // RecordingVerification is the outcome of checking a recording.

@@ -42,12 +42,32 @@ func (a *API) listRecordings(ctx context.Context, actor pam.Actor, in *struct {
 		return nil, err
 	}
 	query := given(in.query("session_id", in.SessionID, "status", in.Status, "min_duration_ms", number(in.MinDurationMS), "max_duration_ms", number(in.MaxDurationMS))...)
-	return newList("/recordings", query, in.Page, rows, func(r recording.Recording) string { return string(r.ID) }, recordingOf), nil
+	out := newList("/recordings", query, in.Page, rows, func(r recording.Recording) string { return string(r.ID) }, recordingOf)
+	return out, a.nameRecordings(ctx, actor.Org, out.Body)
+}
+
+// nameRecordings fills in who and what the ids are, for people.
+func (a *API) nameRecordings(ctx context.Context, org pam.OrgID, rows []v1.Recording) error {
+	ids := make([]string, 0, 4*len(rows))
+	for _, r := range rows {
+		ids = append(ids, r.UserID, r.SafeID, r.ResourceID, r.AccountID)
+	}
+	names, err := a.Labels(ctx, org, ids)
+	for i := range rows {
+		r := &rows[i]
+		r.UserEmail, r.SafeName, r.ResourceName, r.AccountName = names[r.UserID], names[r.SafeID], names[r.ResourceID], names[r.AccountID]
+	}
+	return err
 }
 
 func (a *API) getRecording(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Recording], error) {
 	r, err := a.Recordings.ByID(ctx, actor, pam.RecordingID(in.ID))
-	return reply(recordingOf(r), err)
+	if err != nil {
+		return nil, err
+	}
+	rows := []v1.Recording{recordingOf(r)}
+	err = a.nameRecordings(ctx, actor.Org, rows)
+	return reply(rows[0], err)
 }
 
 // getContent answers with the stream itself. What fails after its first byte

@@ -55,7 +55,32 @@ func (a *API) listSessions(ctx context.Context, actor pam.Actor, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return newList("/sessions", given(in.query("status", in.Status)...), in.Page, rows, func(s session.Session) string { return string(s.ID) }, sessionOf), nil
+	out := newList("/sessions", given(in.query("status", in.Status)...), in.Page, rows, func(s session.Session) string { return string(s.ID) }, sessionOf)
+	return out, a.nameSessions(ctx, actor.Org, out.Body)
+}
+
+// nameSessions fills in who and what the ids are, for people.
+func (a *API) nameSessions(ctx context.Context, org pam.OrgID, rows []v1.Session) error {
+	ids := make([]string, 0, 4*len(rows))
+	for _, r := range rows {
+		ids = append(ids, r.UserID, r.SafeID, r.ResourceID, r.AccountID)
+	}
+	names, err := a.Labels(ctx, org, ids)
+	for i := range rows {
+		r := &rows[i]
+		r.UserEmail, r.SafeName, r.ResourceName, r.AccountName = names[r.UserID], names[r.SafeID], names[r.ResourceID], names[r.AccountID]
+	}
+	return err
+}
+
+// oneSession is the answer about a single session.
+func (a *API) oneSession(ctx context.Context, org pam.OrgID, s session.Session, err error) (*answer[v1.Session], error) {
+	if err != nil {
+		return nil, err
+	}
+	rows := []v1.Session{sessionOf(s)}
+	err = a.nameSessions(ctx, org, rows)
+	return reply(rows[0], err)
 }
 
 func (a *API) postSession(ctx context.Context, actor pam.Actor, in *withBody[v1.SessionIn]) (*answer[v1.Launch], error) {
@@ -72,7 +97,7 @@ func (a *API) postSession(ctx context.Context, actor pam.Actor, in *withBody[v1.
 
 func (a *API) getSession(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Session], error) {
 	s, err := a.Sessions.ByID(ctx, actor, pam.SessionID(in.ID))
-	return reply(sessionOf(s), err)
+	return a.oneSession(ctx, actor.Org, s, err)
 }
 
 func (a *API) terminateSession(ctx context.Context, actor pam.Actor, in *struct {
@@ -88,5 +113,5 @@ func (a *API) terminateSession(ctx context.Context, actor pam.Actor, in *struct 
 		}
 	}
 	s, err := a.Sessions.Terminate(ctx, actor, pam.SessionID(in.ID), body.Reason)
-	return reply(sessionOf(s), err)
+	return a.oneSession(ctx, actor.Org, s, err)
 }
