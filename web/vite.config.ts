@@ -15,11 +15,11 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     emptyOutDir: false, // make clears it, but for what git keeps
     rollupOptions: {
-      input: Object.fromEntries(["index"].map((name) => [name, resolve(import.meta.dirname, `${name}.html`)])),
+      input: Object.fromEntries(["index", "player"].map((name) => [name, resolve(import.meta.dirname, `${name}.html`)])),
     },
   },
   server: {
-    proxy: { "/api": { target: "http://127.0.0.1:8080", ws: true }, "/healthz": "http://127.0.0.1:8080" },
+    proxy: { "/api": { target: process.env.VAULTPAM_BASE_URL ?? "http://127.0.0.1:8080", ws: true }, "/healthz": process.env.VAULTPAM_BASE_URL ?? "http://127.0.0.1:8080" },
   },
   test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"], setupFiles: ["src/test-setup.ts"] },
 });

@@ -1,26 +1,5 @@
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
-import { createRoot } from "react-dom/client";
-import { ApiError } from "./api/client";
-import { SessionProvider } from "./api/session";
-import "./app.css";
-import { start } from "./i18n";
+import { boot } from "./boot";
 import { router } from "./router";
-import { ToastProvider } from "./ui/toast";
 
-const client = new QueryClient({
-  defaultOptions: {
-    queries: { retry: (n, e) => n < 2 && e instanceof ApiError && (e.status === 0 || e.status >= 500) && e.code !== "VAULT_SEALED", staleTime: 5_000 },
-  },
-});
-
-await start();
-createRoot(document.getElementById("root")!).render(
-  <QueryClientProvider client={client}>
-    <SessionProvider>
-      <ToastProvider>
-        <RouterProvider router={router} />
-      </ToastProvider>
-    </SessionProvider>
-  </QueryClientProvider>,
-);
+await boot(<RouterProvider router={router} />);

@@ -40,12 +40,18 @@ export function useRole(...roles: string[]): boolean {
   return roles.includes(useWho().role);
 }
 
+// Whether it is worth asking who is signed in: the cookie itself is out of
+// reach, and a refusal would stand in the browser's console as an error.
+const hint = { set: () => localStorage.setItem("signed-in", "1"), clear: () => localStorage.removeItem("signed-in"), get: () => localStorage.getItem("signed-in") === "1" };
+
 async function load(): Promise<Who | null> {
+  if (!hint.get()) return null;
   try {
     context.csrf = (await ok(api.GET("/api/v1/auth/cookie"))).csrf_token;
   } catch (e) {
-    if (e instanceof ApiError && e.status === 401) return null;
-    throw e;
+    if (!(e instanceof ApiError) || e.status !== 401) throw e;
+    hint.clear();
+    return null;
   }
   const [me, list] = await Promise.all([ok(api.GET("/api/v1/me")), ok(api.GET("/api/v1/org/memberships"))]);
   const wanted = localStorage.getItem("org");
@@ -63,6 +69,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   useEffect(() => {
     context.signedOut = () => {
       context.csrf = "";
+      hint.clear();
       setGone(true);
       client.removeQueries({ predicate: (q) => q.queryKey[0] !== "who" });
     };
@@ -77,6 +84,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       error: gone ? null : error,
       async signIn(email, password) {
         context.csrf = (await ok(api.POST("/api/v1/auth/cookie", { body: { email, password } }))).csrf_token;
+        hint.set();
         client.setQueryData(["who"], await load());
         setGone(false);
       },
@@ -84,6 +92,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         try {
           await ok(api.DELETE("/api/v1/auth/cookie"));
         } finally {
+          hint.clear();
           client.clear();
           setGone(true);
         }

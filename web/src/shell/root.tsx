@@ -2,34 +2,15 @@ import { Outlet, useRouterState } from "@tanstack/react-router";
 import { Menu as MenuIcon } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useSession } from "../api/session";
 import { IconButton } from "../ui/button";
-import { Loading, Problem } from "../ui/feedback";
+import { Gate } from "./gate";
 import { Palette } from "./palette";
 import { Sidebar } from "./sidebar";
-import { SignIn } from "./signin";
 import { StepUp } from "./stepup";
 
-/** The frame of every page. Whoever is not signed in gets the sign-in in place
- * of the page and, after it, the page: the address stays as it is. */
+/** The frame of every page. */
 export function Root() {
-  const { who, error, retry } = useSession();
-  if (error) {
-    return (
-      <main className="mx-auto max-w-xl p-6">
-        <Problem error={error} retry={retry} />
-      </main>
-    );
-  }
-  if (who === undefined) {
-    return (
-      <main>
-        <Loading />
-      </main>
-    );
-  }
-  if (who === null) return <SignIn />;
-  return <Frame key={who.org} />;
+  return <Gate>{(org) => <Frame key={org} />}</Gate>;
 }
 
 function Frame() {

@@ -1,4 +1,4 @@
-import type { UseQueryResult } from "@tanstack/react-query";
+import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { ArrowDown, ArrowUp, Search } from "lucide-react";
 import { useEffect, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
@@ -139,6 +139,35 @@ export function Filter({ name, label, options }: { name: string; label: string; 
           </option>
         ))}
       </select>
+    </label>
+  );
+}
+
+/** A filter whose values the server knows. */
+export function PickFilter({ name, label, load }: { name: string; label: string; load: () => Promise<[id: string, name: string][]> }) {
+  const { data } = useQuery({ queryKey: ["pick", name], queryFn: load, staleTime: 60_000, retry: false });
+  const [state] = useListState();
+  const options = Object.fromEntries(data ?? []);
+  // What is chosen stays to be seen, even when it is not in the list any more.
+  if (state[name] && !options[state[name]]) options[state[name]] = state[name];
+  return <Filter name={name} label={label} options={options} />;
+}
+
+/** A day, sent as the moment at which it begins (or, with end, is over) here. */
+export function DateFilter({ name, label, end }: { name: string; label: string; end?: boolean }) {
+  const [state, set] = useListState();
+  const shift = end ? 86_400_000 : 0;
+  const at = state[name] ? new Date(Date.parse(state[name]) - shift) : undefined;
+  const day = at ? [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((n) => String(n).padStart(2, "0")).join("-") : "";
+  return (
+    <label className="flex items-center gap-2 text-sm text-muted">
+      {label}
+      <input
+        type="date"
+        value={day}
+        onChange={(e) => set({ [name]: e.target.value ? new Date(Date.parse(`${e.target.value}T00:00:00`) + shift).toISOString() : undefined })}
+        className="min-h-9 rounded-md border border-line-strong bg-surface px-2 text-text"
+      />
     </label>
   );
 }
