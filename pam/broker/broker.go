@@ -156,8 +156,9 @@ type Want struct {
 
 // Rules are the Safe's controls that the edge has to apply.
 type Rules struct {
-	NoFiles     bool // file_transfer: blocked
-	NoClipboard bool // clipboard: blocked
+	NoFiles       bool // file_transfer: blocked
+	NoClipboard   bool // clipboard: blocked
+	NoteClipboard bool // clipboard: audited
 }
 
 // Broker is the door. It is safe for concurrent use.

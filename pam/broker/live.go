@@ -59,7 +59,8 @@ type Live struct {
 func (b *Broker) newLive(s session.Session, p place, idle time.Duration) *Live {
 	l := &Live{
 		Session: s, Username: p.account.Username, HostKeys: p.resource.HostKeys, AcceptFirst: p.resource.HostKeyPolicy == resource.AcceptFirst,
-		Rules: Rules{NoFiles: p.safe.FileTransfer == safe.Blocked, NoClipboard: p.safe.Clipboard == safe.Blocked}, Rec: discard{},
+		Rules:  Rules{NoFiles: p.safe.FileTransfer == safe.Blocked, NoClipboard: p.safe.Clipboard == safe.Blocked, NoteClipboard: p.safe.Clipboard == safe.Audited},
+		Rec:    discard{},
 		broker: b, actor: p.actor, safe: p.safe, target: audit.Party{Type: "resource", ID: string(p.resource.ID), Name: p.resource.Name},
 		idle: idle, warn: make(chan string, 1),
 	}
