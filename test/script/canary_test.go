@@ -459,7 +459,9 @@ func (m *marks) crash(p *proc) {
 }
 
 // Whoever runs as the same user must not read the server's memory: a process
-// that cannot be dumped belongs to root in /proc, whoever it runs as.
+// that cannot be dumped belongs to root in /proc, whoever it runs as. Nor does
+// it leave a core file, also where no program of another user was started yet,
+// which alone would make it undumpable.
 func TestMemoryIsClosedToOthersOfTheSameUser(t *testing.T) {
 	t.Parallel()
 	p := newServer(t)
@@ -472,7 +474,8 @@ func TestMemoryIsClosedToOthersOfTheSameUser(t *testing.T) {
 			must(t, os.Chmod(dir, 0o711))
 		}
 	}
-	p.start()
+	p.env = append(p.env, "GOTRACEBACK=crash")
+	startDumpable(p)
 	dir := fmt.Sprintf("/proc/%d", p.cmd.Process.Pid)
 	status, err := os.ReadFile(dir + "/status")
 	must(t, err)
@@ -485,4 +488,5 @@ func TestMemoryIsClosedToOthersOfTheSameUser(t *testing.T) {
 		t.Errorf("the memory belongs to %d", owner.Uid)
 	}
 	p.owner().call("GET", "/safes", nil).want(http.StatusOK)
+	(&marks{t: t}).crash(p)
 }
