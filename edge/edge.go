@@ -97,3 +97,20 @@ func Source(a netip.Addr) string {
 	}
 	return a.Unmap().String()
 }
+
+// IsWebSocket says whether r asks for a WebSocket (RFC 6455 section 4.2.1).
+func IsWebSocket(r *http.Request) bool {
+	return r.Method == http.MethodGet && HasToken(r.Header, "Connection", "upgrade") && HasToken(r.Header, "Upgrade", "websocket")
+}
+
+// HasToken says whether a header that is a list holds word, in whatever case.
+func HasToken(h http.Header, name, word string) bool {
+	for _, v := range h.Values(name) {
+		for item := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), word) {
+				return true
+			}
+		}
+	}
+	return false
+}

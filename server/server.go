@@ -20,6 +20,7 @@ import (
 	"vaultpam/edge"
 	"vaultpam/edge/httpapi"
 	"vaultpam/edge/sshproxy"
+	"vaultpam/edge/webterm"
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
 	"vaultpam/internal/secret"
@@ -66,6 +67,7 @@ type Server struct {
 	audit         *audit.Log
 	broker        *broker.Broker
 	limiter       *edge.RateLimiter // one for all edges: a login is a login
+	terminals     *webterm.Server
 	metrics       *metrics
 	demo          *demo.Target // nil outside of dev mode
 	firstRun      *credentials // of the owner made in this start, to be printed
@@ -208,7 +210,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Broker: s.broker,
+		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Broker: s.broker, Terminal: s.terminals,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})
@@ -251,10 +253,17 @@ func (s *Server) serve(ctx context.Context) error {
 	if err := s.recoverAll(ctx); err != nil {
 		return err
 	}
-	digestKey, err := s.digestKey(ctx)
+	digestKey, err := s.randomKey(ctx, digestKeyName, digestKeyPurpose)
 	if err != nil {
 		return fmt.Errorf("key of request digests: %w", err)
 	}
+	ticketKey, err := s.randomKey(ctx, ticketKeyName, ticketKeyPurpose)
+	if err != nil {
+		return fmt.Errorf("key of terminal tickets: %w", err)
+	}
+	s.terminals = webterm.New(webterm.Deps{
+		Door: s.broker, Actors: s.identity, Origins: s.origins(), Key: ticketKey, Words: httpapi.Words, Clock: s.clock, Log: s.log,
+	})
 	api := s.api(digestKey).Server()
 	tlsConfig, acme, err := s.tlsConfig()
 	if err != nil {
@@ -309,6 +318,7 @@ func (s *Server) serve(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 	defer cancel()
 	err = errors.Join(err, s.broker.Drain(drain))
+	s.terminals.Wait(drain)
 	s.note(drain, audit.ServerStopped)
 	stopJobs()
 	return errors.Join(err, background.wait())

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,4 +76,24 @@ func (f *certFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	f.read, f.current = info.ModTime(), &pair
 	return f.current, nil
+}
+
+// origins are those of the console's pages: of the public URL, or without one
+// of the names that certificates are got for, and in dev mode of the listener.
+func (s *Server) origins() []string {
+	var out []string
+	if u, err := url.Parse(s.cfg.PublicURL); err == nil && u.Host != "" {
+		out = append(out, strings.ToLower(u.Scheme+"://"+u.Host))
+	} else {
+		for _, name := range s.cfg.ACMEDomains {
+			out = append(out, "https://"+strings.ToLower(name))
+		}
+	}
+	if a, ok := s.httpListener.Addr().(*net.TCPAddr); ok && s.cfg.Dev {
+		out = append(out, fmt.Sprintf("http://127.0.0.1:%d", a.Port), fmt.Sprintf("http://localhost:%d", a.Port))
+	}
+	if len(out) == 0 {
+		s.log.Warn("there is no public URL, so that no browser can open a terminal: give --public-url")
+	}
+	return out
 }

@@ -94,6 +94,8 @@ const (
 	hostKeyPurpose   = "ssh.host-key"
 	digestKeyName    = "request-digest"
 	digestKeyPurpose = "api.request-digest"
+	ticketKeyName    = "terminal-ticket"
+	ticketKeyPurpose = "api.terminal-ticket"
 )
 
 // hostKeys returns the server's SSH host key, so that every node shows the
@@ -121,9 +123,9 @@ func (s *Server) hostKeys(ctx context.Context) ([]ssh.Signer, error) {
 	return []ssh.Signer{signer}, nil
 }
 
-// digestKey returns the key under which bodies of requests are digested.
-func (s *Server) digestKey(ctx context.Context) (secret.Value, error) {
-	return s.instanceSecret(ctx, digestKeyName, digestKeyPurpose, func() ([]byte, error) {
+// randomKey returns a key of the server itself, the same on every node.
+func (s *Server) randomKey(ctx context.Context, name, purpose string) (secret.Value, error) {
+	return s.instanceSecret(ctx, name, purpose, func() ([]byte, error) {
 		key := make([]byte, 32)
 		_, err := rand.Read(key)
 		return key, err

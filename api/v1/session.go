@@ -16,6 +16,9 @@ type Launch struct {
 	Protocol  string    `json:"protocol"`
 	ExpiresAt time.Time `json:"expires_at"`
 	Command   string    `json:"command,omitempty" doc:"For a native client"`
+	// TerminalURL and TerminalTicket are for a browser.
+	TerminalURL    string `json:"terminal_url,omitempty" doc:"Path of the WebSocket of a terminal in the browser"`
+	TerminalTicket string `json:"terminal_ticket,omitempty" doc:"For its first message: serves once, within 60 seconds"`
 }
 
 // Session is one brokered connection.

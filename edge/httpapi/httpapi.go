@@ -59,6 +59,7 @@ type Deps struct {
 	Recordings    *recording.Service
 	Audit         *audit.Log
 	Broker        *broker.Broker
+	Terminal      Terminal
 	Vault         Vault
 	Idempotency   Idempotency
 	Labels        func(ctx context.Context, org pam.OrgID, ids []string) (map[string]string, error) // names by id
@@ -200,6 +201,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		took := time.Since(start)
+		if !rw.upgraded.IsZero() { // a WebSocket's life is not the time that an answer took
+			took = rw.upgraded.Sub(start)
+		}
 		if a.Observe != nil {
 			a.Observe(c.route, r.Method, rw.status, took)
 		}
@@ -251,6 +255,8 @@ type response struct {
 	status int
 	wrote  bool
 	copy   *boundedBuffer // when an answer is to be kept
+
+	upgraded time.Time // when the connection became a WebSocket; zero otherwise
 }
 
 func (w *response) WriteHeader(status int) {
@@ -258,6 +264,9 @@ func (w *response) WriteHeader(status int) {
 		return
 	}
 	w.wrote, w.status = true, status
+	if status == http.StatusSwitchingProtocols {
+		w.upgraded = time.Now()
+	}
 	writeRate(w.Header(), w.call.rate)
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -24,9 +24,10 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 type access uint8
 
 const (
-	public access = iota // nobody is asked who they are
-	person               // a valid token; no organization is entered
-	member               // a valid token and an active membership of the organization
+	public   access = iota // nobody is asked who they are
+	person                 // a valid token; no organization is entered
+	member                 // a valid token and an active membership of the organization
+	ticketed               // the same, or a WebSocket of somebody unknown, who shows a one-time ticket on it
 )
 
 // flags of a route.
@@ -67,6 +68,9 @@ func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*
 	op.SkipValidateBody = rt.body != nil
 	if rt.access != public {
 		op.Security = []map[string][]string{{"bearer": {}}, {"cookie": {}}}
+		if rt.access == ticketed {
+			op.Security = append(op.Security, map[string][]string{})
+		}
 		if rt.has(byCookie) {
 			op.Security = op.Security[1:]
 		}
@@ -132,6 +136,9 @@ func errorsOf(rt route) []int {
 	if method == http.MethodPatch || method == http.MethodDelete {
 		out = append(out, http.StatusPreconditionFailed)
 	}
+	if rt.access == ticketed {
+		out = append(out, http.StatusConflict)
+	}
 	if method != http.MethodGet {
 		out = append(out, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
@@ -165,17 +172,21 @@ func (a *API) enter(rt route) func(huma.Context, func(huma.Context)) {
 			c.token = a.cookieToken(r)
 		}
 		if rt.access != public {
-			if err := a.login(r, c, rt); err != nil {
-				refuse(err)
-				return
-			}
-			if !a.take(w, c, edge.LimitUser, string(c.actor.User)) {
-				return
-			}
-			if rt.has(sensitive) && !a.take(w, c, edge.LimitSensitive, string(c.actor.User)) {
-				return
-			}
-			if err := checkScope(c.actor, rt); err != nil {
+			switch err := a.login(r, c, rt); {
+			case err == nil:
+				if !a.take(w, c, edge.LimitUser, string(c.actor.User)) {
+					return
+				}
+				if rt.has(sensitive) && !a.take(w, c, edge.LimitSensitive, string(c.actor.User)) {
+					return
+				}
+				if err := checkScope(c.actor, rt); err != nil {
+					refuse(err)
+					return
+				}
+			case rt.access == ticketed && edge.IsWebSocket(r):
+				c.actor = pam.Actor{}
+			default:
 				refuse(err)
 				return
 			}
@@ -213,7 +224,7 @@ func (a *API) login(r *http.Request, c *call, rt route) error {
 
 // wantedOrg is the organization that a request is about; "" for the token's.
 func wantedOrg(r *http.Request, rt route) pam.OrgID {
-	if rt.access != member {
+	if rt.access < member {
 		return ""
 	}
 	return pam.OrgID(r.Header.Get("X-Active-Org-Id"))
@@ -221,7 +232,7 @@ func wantedOrg(r *http.Request, rt route) pam.OrgID {
 
 func entered(c *call, rt route, actor pam.Actor, err error) error {
 	c.actor = actor
-	if err == nil && rt.access == member && actor.Org == "" {
+	if err == nil && rt.access >= member && actor.Org == "" {
 		err = &pam.Error{Kind: pam.OrgDenied, Op: "enter organization"}
 	}
 	return err

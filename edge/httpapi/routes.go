@@ -88,6 +88,7 @@ func (a *API) routes() {
 	serve(a, route{"GET /sessions", "Sessions, newest first", member, "sessions:read", ok, 0, nil}, a.listSessions)
 	serve(a, route{"POST /sessions", "Launch a session", member, "sessions:launch", created, secrets, nil}, a.postSession)
 	serve(a, route{"GET /sessions/{id}", "One session", member, "sessions:read", ok, 0, nil}, a.getSession)
+	serve(a, route{"GET /sessions/{id}/terminal", "A terminal in the browser: a WebSocket, docs/formats/terminal.md", ticketed, "sessions:launch", http.StatusSwitchingProtocols, 0, nil}, a.getTerminal)
 	serve(a, route{"POST /sessions/{id}/terminate", "End a session now", member, "sessions:terminate", ok, bodyOptional, typeOf[v1.TerminateIn]()}, a.terminateSession)
 
 	serve(a, route{"GET /recordings", "Recordings, newest first", member, "recordings:read", ok, 0, nil}, a.listRecordings)

@@ -91,6 +91,10 @@ func (a *API) postSession(ctx context.Context, actor pam.Actor, in *withBody[v1.
 	out := v1.Launch{ID: string(s.ID), Protocol: string(s.Protocol), ExpiresAt: s.ExpiresAt}
 	if s.Protocol == pam.SSH {
 		out.Command = a.SSHCommand(actor.Email, string(s.SafeID)+"+"+string(s.AccountID)+"@"+string(s.ResourceID))
+		out.TerminalURL = "/api/v1/sessions/" + string(s.ID) + "/terminal"
+		if out.TerminalTicket, err = a.Terminal.Ticket(actor, s.ID); err != nil {
+			return nil, err
+		}
 	}
 	return &answer[v1.Launch]{out}, nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"vaultpam/edge"
 	"vaultpam/edge/sshpump"
 	"vaultpam/internal/clock"
 	"vaultpam/internal/secret"
@@ -91,7 +92,7 @@ func New(d Deps) *Server {
 // carry the login's cookie all the same (RFC 6455 section 10.2).
 func (s *Server) Check(r *http.Request) error {
 	const op = "check handshake"
-	if !Upgrade(r) {
+	if !edge.IsWebSocket(r) {
 		return pam.Errorf(pam.BadRequest, op, "Connect with a WebSocket of the subprotocol %s.", Subprotocol)
 	}
 	if origins := r.Header.Values("Origin"); len(origins) != 1 || !slices.Contains(s.Origins, strings.ToLower(origins[0])) {
@@ -101,27 +102,10 @@ func (s *Server) Check(r *http.Request) error {
 	if err != nil || len(key) != 16 || len(r.Header.Values("Sec-WebSocket-Key")) != 1 || r.Header.Get("Sec-WebSocket-Version") != "13" || r.ProtoMajor != 1 {
 		return pam.Errorf(pam.BadRequest, op, "The WebSocket handshake cannot be read.")
 	}
-	if !token(r, "Sec-WebSocket-Protocol", Subprotocol) {
+	if !edge.HasToken(r.Header, "Sec-WebSocket-Protocol", Subprotocol) {
 		return pam.Errorf(pam.BadRequest, op, "Ask for the subprotocol %s.", Subprotocol)
 	}
 	return nil
-}
-
-// Upgrade says whether r asks for a WebSocket at all.
-func Upgrade(r *http.Request) bool {
-	return r.Method == http.MethodGet && token(r, "Connection", "upgrade") && token(r, "Upgrade", "websocket")
-}
-
-// token says whether a header lists word.
-func token(r *http.Request, header, word string) bool {
-	for _, v := range r.Header.Values(header) {
-		for item := range strings.SplitSeq(v, ",") {
-			if strings.EqualFold(strings.TrimSpace(item), word) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // Serve is the life of one terminal: r passed Check. actor is who has logged

@@ -162,6 +162,7 @@ var scenarios = []row{
 		return ask{path: "/sessions", body: v1.SessionIn{SafeID: w.fresh().safe}}
 	}},
 	{"GET /sessions/{id}", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/sessions/%s", theSession)},
+	{"GET /sessions/{id}/terminal", "401 404 404 404 409 403 403 403 403 403 403 403 403", shared("/sessions/%s/terminal", theSession)},
 	{"POST /sessions/{id}/terminate", "401 404 404 404 200 200 403 200 200 403 200 200 200", func(w *world, _ *caller) ask {
 		id := read[v1.Launch](w.who["operator"].call("POST", "/sessions", v1.SessionIn{SafeID: w.fresh().safe})).ID
 		return ask{path: "/sessions/" + id + "/terminate"}
