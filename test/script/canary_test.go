@@ -265,6 +265,13 @@ func (m *marks) people(p *proc, boss *caller) (*caller, *canary) {
 	m.call(worker.with(made.Token+"x"), nil, "GET", "/safes", nil).want(http.StatusUnauthorized)
 	m.call(worker, nil, "GET", "/personal-access-tokens", nil).want(http.StatusOK)
 	boss.joins(boss.safe("Demo").ID, worker, "operator")
+
+	console := p.browser(email, second.value)
+	m.add("cookie of the console", console.cookie, []byte(console.cookie[4:]))
+	csrf := m.add("CSRF token", console.csrf, []byte(console.csrf))
+	again := console.call("GET", "/auth/cookie", nil).want(http.StatusOK)
+	m.look("the answer to GET /auth/cookie", again.body, csrf)
+	m.look("the list of logins", console.call("GET", "/me/logins", nil).want(http.StatusOK).body)
 	return worker, second
 }
 
