@@ -97,8 +97,9 @@ fuzz-short: ## every fuzz target, five minutes in total
 	@tools/fuzz.sh total 300s
 
 .PHONY: soak
-soak: test-deps ## tests of killed processes and full disks, SOAK=100 times over
-	$(GO) run ./tools/gotest -run 'Killed|FullDisk|Crash|Soak' -count $(SOAK) -timeout 6h ./...
+soak: test-deps ## killed processes and full disks: 200 rounds under load, and the rest SOAK=100 times over
+	VAULTPAM_CRASH_ROUNDS=200 $(GO) run ./tools/gotest -run 'TestCrash' -timeout 3h ./test/script
+	$(GO) run ./tools/gotest -run 'Killed|FullDisk|Soak' -count $(SOAK) -timeout 6h ./...
 
 .PHONY: clean
 clean: ## remove what make built; data directories stay

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vaultpam/store/storetest"
 )
 
 // ownerEmail and ownerPassword are of the owner that a server in dev mode
@@ -31,7 +33,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := storetest.Main(m)
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)
 	}
