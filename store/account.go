@@ -102,19 +102,20 @@ func accountByID(ctx context.Context, q querier, org pam.OrgID, id pam.AccountID
 	return one(ctx, q, scanAccount, `SELECT `+accountColumns+` FROM `+accountTables+` WHERE a.org_id = ? AND a.account_id = ?`, org, id)
 }
 
-// ListAccounts returns a page of accounts by name.
+// ListAccounts returns a page of accounts.
 func (db *DB) ListAccounts(ctx context.Context, org pam.OrgID, q account.Query) ([]account.Account, error) {
-	var w where
-	w.and("a.org_id = ?", org)
+	w, by := ordering(q.Order, "a.sort_key", "a.account_id", q.After)
 	if !q.All {
 		w.and(`a.account_id IN (SELECT b.account_id FROM safe_members m JOIN safe_bindings b ON b.org_id = m.org_id AND b.safe_id = m.safe_id
 			WHERE m.org_id = ? AND m.user_id = ? AND `+unexpired+` UNION SELECT account_id FROM accounts WHERE org_id = ? AND created_by = ?)`,
 			org, q.User, micros(q.Now), org, q.User)
 	}
-	key, id := cursorArgs(q.After)
-	w.and("(a.sort_key, a.account_id) > (?, ?)", key, id)
-	out, err := list(ctx, db, scanAccount, `SELECT `+accountColumns+` FROM `+accountTables+` WHERE `+w.String()+` ORDER BY a.sort_key, a.account_id LIMIT ?`,
-		append(w.args, q.Limit)...)
+	if q.Resource != "" {
+		w.and("a.resource_id = ?", q.Resource)
+	}
+	db.search(&w, q.Text, "a.sort_key", "a.username")
+	text, args := pageOf(accountColumns, accountTables, "a.account_id", org, w, by, q.Limit)
+	out, err := list(ctx, db, scanAccount, text, args...)
 	return out, db.failed("list accounts", err)
 }
 

@@ -109,7 +109,7 @@ func TestNothingIsStoredWhileTheVaultIsSealed(t *testing.T) {
 		c := password("x")
 		_, err := sealed.Create(t.Context(), w.admin, account.Settings{Name: "a", Username: "a"}, &c)
 		refused(t, err, pam.Sealed)
-		if n := len(must[[]account.Account](t)(w.accounts.List(t.Context(), w.admin, "", 10))); n != 0 {
+		if n := len(must[[]account.Account](t)(w.accounts.List(t.Context(), w.admin, account.Filter{}, "", 10))); n != 0 {
 			t.Fatal("an account without its credential was left behind")
 		}
 	})
@@ -126,10 +126,10 @@ func TestMembersSeeTheResourcesAndAccountsOfTheirSafesAlone(t *testing.T) {
 		s, r, acc := w.bound(w.admin, "Mine")
 		_, r2, acc2 := w.bound(w.admin, "Other")
 		m := w.member(w.admin, s.ID, w.operator, pam.SafeViewer)
-		if got := must[[]resource.Resource](t)(w.resources.List(t.Context(), w.operator, "", 10)); len(got) != 1 || got[0].ID != r.ID {
+		if got := must[[]resource.Resource](t)(w.resources.List(t.Context(), w.operator, resource.Filter{}, "", 10)); len(got) != 1 || got[0].ID != r.ID {
 			t.Fatalf("resources %v", got)
 		}
-		if got := must[[]account.Account](t)(w.accounts.List(t.Context(), w.operator, "", 10)); len(got) != 1 || got[0].ID != acc.ID {
+		if got := must[[]account.Account](t)(w.accounts.List(t.Context(), w.operator, account.Filter{}, "", 10)); len(got) != 1 || got[0].ID != acc.ID {
 			t.Fatalf("accounts %v", got)
 		}
 		must[resource.Resource](t)(w.resources.ByID(t.Context(), w.operator, r.ID))
@@ -147,9 +147,9 @@ func TestMembersSeeTheResourcesAndAccountsOfTheirSafesAlone(t *testing.T) {
 		w.clock.Advance(time.Minute)
 		_, err = w.accounts.ByID(t.Context(), w.operator, acc.ID)
 		refused(t, err, pam.NotFound)
-		if got := must[[]resource.Resource](t)(w.resources.List(t.Context(), w.auditor, "", 1)); len(got) != 1 || got[0].Name != "Mine host" {
+		if got := must[[]resource.Resource](t)(w.resources.List(t.Context(), w.auditor, resource.Filter{}, "", 1)); len(got) != 1 || got[0].Name != "Mine host" {
 			t.Fatalf("the first page %v", got)
-		} else if next := must[[]resource.Resource](t)(w.resources.List(t.Context(), w.auditor, got[0].Cursor(), 1)); next[0].ID != r2.ID {
+		} else if next := must[[]resource.Resource](t)(w.resources.List(t.Context(), w.auditor, resource.Filter{}, got[0].Cursor(), 1)); next[0].ID != r2.ID {
 			t.Fatalf("the second page %v", next)
 		}
 	})

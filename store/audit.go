@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vaultpam/pam"
@@ -24,9 +25,9 @@ func (l *leaf) org() pam.OrgID { return l.entry.Org }
 // insertEvent keeps an event; place is nil while it has none.
 func insertEvent(ctx context.Context, tx *Tx, l *leaf, place *int64) error {
 	spec, _ := audit.SpecOf(l.entry.Type) // Canonical refused what has none
-	_, err := tx.exec(ctx, `INSERT INTO audit_events (org_id, event_id, time, type, category, actor_id, target_id, canonical, leaf_hash, leaf_index)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(l.entry.Org), string(l.entry.ID), micros(l.entry.Time), string(l.entry.Type), spec.Category, l.entry.Actor.ID, l.entry.Target.ID,
+	_, err := tx.exec(ctx, `INSERT INTO audit_events (org_id, event_id, time, type, category, actor_id, target_id, source_ip, canonical, leaf_hash, leaf_index)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(l.entry.Org), string(l.entry.ID), micros(l.entry.Time), string(l.entry.Type), spec.Category, l.entry.Actor.ID, l.entry.Target.ID, l.entry.SourceIP,
 		string(l.canonical), l.hash[:], place)
 	return err
 }
@@ -115,23 +116,16 @@ func (s auditLog) Hashes(ctx context.Context, org pam.OrgID, level int, from, to
 // maxEvents bounds one page of events.
 const maxEvents = 1000
 
-// List returns events, newest first by their time. An empty Limit, or one
-// beyond 1,000, is 1,000. A cursor that is not of org is Invalid.
-func (s auditLog) List(ctx context.Context, org pam.OrgID, f audit.Filter) ([]audit.Event, error) {
-	const op = "list audit events"
-	var w where
+// chosen are the conditions of a filter. A cursor that is not of org is
+// Invalid.
+func (s auditLog) chosen(ctx context.Context, org pam.OrgID, f audit.Filter) (w where, err error) {
 	w.and("org_id = ?", string(org))
-	if f.Type != "" {
-		w.and("type = ?", string(f.Type))
-	}
-	if f.Category != "" {
-		w.and("category = ?", f.Category)
-	}
-	if f.ActorID != "" {
-		w.and("actor_id = ?", f.ActorID)
-	}
-	if f.TargetID != "" {
-		w.and("target_id = ?", f.TargetID)
+	for _, c := range [...]struct{ column, value string }{
+		{"type", string(f.Type)}, {"category", f.Category}, {"actor_id", f.ActorID}, {"target_id", f.TargetID}, {"source_ip", f.SourceIP},
+	} {
+		if c.value != "" {
+			w.and(c.column+" = ?", c.value)
+		}
 	}
 	if !f.From.IsZero() {
 		w.and("time >= ?", micros(f.From))
@@ -139,25 +133,66 @@ func (s auditLog) List(ctx context.Context, org pam.OrgID, f audit.Filter) ([]au
 	if !f.To.IsZero() {
 		w.and("time < ?", micros(f.To))
 	}
-	if f.Before != "" {
-		at, err := one(ctx, s.db, scalar[int64], `SELECT time FROM audit_events WHERE org_id = ? AND event_id = ?`, string(org), string(f.Before))
-		if errors.Is(err, sql.ErrNoRows) {
-			ps := pam.Problems{}
-			ps.Add("cursor", "names no event")
-			return nil, ps.Err(op)
-		}
-		if err != nil {
-			return nil, s.db.failed(op, err)
-		}
-		// Written so that an index that ends in time serves it.
-		w.and("time <= ? AND (time < ? OR event_id < ?)", at, at, string(f.Before))
+	if f.Before == "" {
+		return w, nil
 	}
-	if f.Limit <= 0 || f.Limit > maxEvents {
-		f.Limit = maxEvents
+	at, err := one(ctx, s.db, scalar[int64], `SELECT time FROM audit_events WHERE org_id = ? AND event_id = ?`, string(org), string(f.Before))
+	if errors.Is(err, sql.ErrNoRows) {
+		return w, invalid("cursor", "names no event")
 	}
-	events, err := list(ctx, s.db, scanEvent, `SELECT canonical, leaf_index, leaf_hash FROM audit_events WHERE `+w.String()+` ORDER BY time DESC, event_id DESC LIMIT ?`,
-		append(w.args, f.Limit)...)
+	// Written so that an index that ends in time serves it.
+	w.and("time <= ? AND (time < ? OR event_id < ?)", at, at, string(f.Before))
+	return w, err
+}
+
+// newestFirst is the order of the events in a list.
+const newestFirst = ` ORDER BY time DESC, event_id DESC LIMIT ?`
+
+// List returns events, newest first by their time. An empty Limit, or one
+// beyond 1,001 (a page, and one that shows that there is a next), is that.
+func (s auditLog) List(ctx context.Context, org pam.OrgID, f audit.Filter) ([]audit.Event, error) {
+	const op = "list audit events"
+	w, err := s.chosen(ctx, org, f)
+	if err != nil {
+		return nil, s.db.failed(op, err)
+	}
+	if f.Limit <= 0 || f.Limit > maxEvents+1 {
+		f.Limit = maxEvents + 1
+	}
+	if f.Text == "" {
+		events, err := list(ctx, s.db, scanEvent, `SELECT canonical, leaf_index, leaf_hash FROM audit_events WHERE `+w.String()+newestFirst, append(w.args, f.Limit)...)
+		return events, s.db.failed(op, err)
+	}
+	if !searchable(f.Text) {
+		return nil, nil
+	}
+	// No index helps to find a text inside of another, so a page looks at so
+	// many events and no more.
+	found := s.db.has("canonical", inJSON(f.Text))
+	events, err := list(ctx, s.db, scanEvent, `SELECT canonical, leaf_index, leaf_hash FROM (SELECT canonical, leaf_index, leaf_hash, time, event_id FROM audit_events WHERE `+
+		w.String()+newestFirst+`) AS searched WHERE `+found.any()+newestFirst,
+		slices.Concat(w.args, []any{audit.MaxSearched}, found.args, []any{f.Limit})...)
 	return events, s.db.failed(op, err)
+}
+
+// SearchEnd returns the last event that a search looks at when there are more.
+func (s auditLog) SearchEnd(ctx context.Context, org pam.OrgID, f audit.Filter) (pam.EventID, error) {
+	const op = "search audit events"
+	w, err := s.chosen(ctx, org, f)
+	if err != nil || !searchable(f.Text) {
+		return "", s.db.failed(op, err)
+	}
+	last, err := list(ctx, s.db, scalar[pam.EventID], `SELECT event_id FROM audit_events WHERE `+w.String()+newestFirst+` OFFSET ?`, append(w.args, 2, audit.MaxSearched-1)...)
+	if len(last) < 2 {
+		return "", s.db.failed(op, err)
+	}
+	return last[0], s.db.failed(op, err)
+}
+
+// inJSON is a text as it stands in a canonical event.
+func inJSON(text string) string {
+	quoted := asJSON(text)
+	return quoted[1 : len(quoted)-1]
 }
 
 func scanEvent(r row) (e audit.Event, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func history(t testing.TB, db *store.DB, org pam.OrgID, n int) []audit.Event {
 		if i%3 == 0 {
 			now.Advance(time.Microsecond)
 		}
-		e := scribe.Entry(pam.Actor{Org: org, User: pam.UserID(fmt.Sprintf("usr_%d", i%5))}, types[i%len(types)],
+		e := scribe.Entry(pam.Actor{Org: org, User: pam.UserID(fmt.Sprintf("usr_%d", i%5)), From: netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 3)})}, types[i%len(types)],
 			audit.Party{Type: "safe", ID: fmt.Sprintf("saf_%d", i%7)}, map[string]any{"n": int64(i), "names": []string{"a", "b"}, "text": "ä\u2028\x00"})
 		entries = append(entries, e)
 		canonical, err := e.Canonical()
@@ -68,6 +69,8 @@ func TestEveryFilterFindsItsEventsOncePageByPage(t *testing.T) {
 			"category": {audit.Filter{Category: category(audit.MemberAdded)}, func(e audit.Event) bool { return category(e.Type) == category(audit.MemberAdded) }},
 			"actor":    {audit.Filter{ActorID: "usr_3"}, func(e audit.Event) bool { return e.Actor.ID == "usr_3" }},
 			"target":   {audit.Filter{TargetID: "saf_6"}, func(e audit.Event) bool { return e.Target.ID == "saf_6" }},
+			"source":   {audit.Filter{SourceIP: "192.0.2.2"}, func(e audit.Event) bool { return e.SourceIP == "192.0.2.2" }},
+			"text":     {audit.Filter{Text: "USR_3"}, func(e audit.Event) bool { return e.Actor.ID == "usr_3" }},
 			"time":     {audit.Filter{From: from, To: to}, func(e audit.Event) bool { return !e.Time.Before(from) && e.Time.Before(to) }},
 			"several": {audit.Filter{Type: audit.SafeCreated, ActorID: "usr_0", From: from}, func(e audit.Event) bool {
 				return e.Type == audit.SafeCreated && e.Actor.ID == "usr_0" && !e.Time.Before(from)
@@ -97,6 +100,47 @@ func TestEveryFilterFindsItsEventsOncePageByPage(t *testing.T) {
 					t.Error(diff)
 				}
 			})
+		}
+	})
+}
+
+// However long the log, a page of a search looks at so many events; following
+// the cursors finds the rest.
+func TestASearchGoesOnPageByPage(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		history(t, db, org, audit.MaxSearched/2)
+		odd := storetest.Entry(org, audit.SafeCreated)
+		odd.Target.Name = `The "odd" one: 100% \ Ünique`
+		if err := db.Audit().Append(t.Context(), org, odd); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Write(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE audit_events SET time = 1 WHERE event_id = ?`, string(odd.ID)) // the oldest of all
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		history(t, db, org, 2*audit.MaxSearched+5)
+		log := audit.NewLog(db.Audit(), nil, nil, nil)
+		auditor := pam.Actor{Org: org, Role: pam.Auditor}
+		for _, text := range []string{"odd", `"ODD"`, "100% \\", "Ünique", string(odd.ID)} {
+			f, pages, found := audit.Filter{Text: text, Limit: 10}, 0, []audit.Event(nil)
+			for more := pam.EventID("begin"); more != ""; pages++ {
+				events, next, err := log.List(t.Context(), auditor, false, f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				found, more, f.Before = append(found, events...), next, next
+			}
+			if len(found) != 1 || found[0].ID != odd.ID || pages != 3 {
+				t.Errorf("%s: %d events found in %d pages", text, len(found), pages)
+			}
+		}
+		for _, text := range []string{"100_", "o%d", "\x00", "\xff"} {
+			if events, _, err := log.List(t.Context(), auditor, false, audit.Filter{Text: text, Limit: 10}); err != nil || len(events) != 0 {
+				t.Errorf("%q: %d events, %v", text, len(events), err)
+			}
 		}
 	})
 }

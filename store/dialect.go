@@ -15,8 +15,9 @@ import (
 // The SQL of the nouns is one text for both.
 type dialect struct {
 	migrations goose.Dialect
-	numbered   bool // placeholders are $1, $2, … and not ?
-	shared     bool // several processes may have it open
+	numbered   bool   // placeholders are $1, $2, … and not ?
+	shared     bool   // several processes may have it open
+	contains   string // whether one text, or one row of bytes, is in another; %s is the column
 	fault      func(error) fault
 }
 
@@ -61,7 +62,7 @@ func (d dialect) rebind(text string) string {
 	return b.String()
 }
 
-var sqliteDialect = dialect{migrations: goose.DialectSQLite3, fault: sqliteFault}
+var sqliteDialect = dialect{migrations: goose.DialectSQLite3, contains: "instr(%s, ?) > 0", fault: sqliteFault}
 
 func sqliteFault(err error) fault {
 	e, ok := errors.AsType[*sqlite.Error](err)
@@ -83,7 +84,7 @@ func sqliteFault(err error) fault {
 	return otherFault
 }
 
-var postgresDialect = dialect{migrations: goose.DialectPostgres, numbered: true, shared: true, fault: postgresFault}
+var postgresDialect = dialect{migrations: goose.DialectPostgres, numbered: true, shared: true, contains: "position(? in %s) > 0", fault: postgresFault}
 
 // The codes are those of PostgreSQL 15, appendix A.
 func postgresFault(err error) fault {

@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"vaultpam/internal/naming"
 	"vaultpam/pam"
@@ -9,12 +12,94 @@ import (
 
 // What the nouns that have a name and a slug share.
 
-// cursorArgs are the arguments of "(sort_key, id) > (?, ?)".
-func cursorArgs(c naming.Cursor) (key []byte, id string) {
-	if c.Key == nil {
-		return []byte{}, c.ID // a nil slice would be NULL
+// search narrows w to rows that have text in one of the columns, without
+// regard to case. A column of bytes is a sort key.
+func (db *DB) search(w *where, text, key string, columns ...string) {
+	if text == "" {
+		return
 	}
-	return c.Key, c.ID
+	if !searchable(text) {
+		w.and("FALSE")
+		return
+	}
+	var either where
+	either.and(fmt.Sprintf(db.dialect.contains, key), naming.Key(text))
+	for _, c := range columns {
+		either.add(db.has(c, text))
+	}
+	w.and(either.any(), either.args...)
+}
+
+// has is the conditions of which one holds when text is in a column, without
+// regard to case. Beyond ASCII not every database knows the lower case of a
+// letter; there the letters themselves are found.
+func (db *DB) has(column, text string) (w where) {
+	contains := fmt.Sprintf(db.dialect.contains, "lower("+column+")")
+	w.and(contains, strings.ToLower(text))
+	plain := strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, text)
+	if plain != strings.ToLower(text) {
+		w.and(contains, plain)
+	}
+	return w
+}
+
+// any is the conditions of which one has to hold.
+func (w *where) any() string { return "(" + strings.Join(w.conditions, " OR ") + ")" }
+
+// searchable says whether a text can be in any name. PostgreSQL refuses others
+// as arguments.
+func searchable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsRune(text, 0)
+}
+
+// ordering is the SQL of an order by the columns key and id: the condition for
+// what comes after a cursor, and what follows ORDER BY.
+func ordering(o naming.Order, key, id string, after naming.Cursor) (w where, by string) {
+	return orderingBy(o, key, id, after.Key, after.ID)
+}
+
+// orderingBy is ordering for a key that is not of bytes.
+func orderingBy[K []byte | string](o naming.Order, key, id string, k K, i string) (w where, by string) {
+	began := i != ""
+	switch o {
+	case naming.ByNameDown:
+		by = key + " DESC, " + id + " DESC"
+		if began {
+			w.and("("+key+", "+id+") < (?, ?)", k, i)
+		}
+	case naming.ByCreated:
+		by = id
+		if began {
+			w.and(id+" > ?", i)
+		}
+	case naming.ByCreatedDown:
+		by = id + " DESC"
+		if began {
+			w.and(id+" < ?", i)
+		}
+	default:
+		by = key + ", " + id
+		if began {
+			w.and("("+key+", "+id+") > (?, ?)", k, i)
+		}
+	}
+	return w, by
+}
+
+// pageOf is a query for one page of a table: columns of tables, of the rows
+// that w chooses from the first of these. The rows are chosen by an index
+// that holds all that w asks for; only those of the page are read.
+func pageOf(columns, tables, id string, org pam.OrgID, w where, by string, limit int) (string, []any) {
+	base, _, _ := strings.Cut(tables, " LEFT JOIN")
+	alias, _, _ := strings.Cut(id, ".")
+	return "SELECT " + columns + " FROM " + tables + " WHERE " + alias + ".org_id = ? AND " + id + " IN (SELECT " + id + " FROM " + base +
+			" WHERE " + alias + ".org_id = ?" + w.also() + " ORDER BY " + by + " LIMIT ?) ORDER BY " + by,
+		append(append([]any{org, org}, w.args...), limit)
 }
 
 // withSlug calls insert with the slug that was asked for or, if that is empty,

@@ -50,10 +50,10 @@ func insertUser(ctx context.Context, tx *Tx, u org.NewUser) error {
 }
 
 func insertMembership(ctx context.Context, tx *Tx, id pam.OrgID, m org.Member) error {
-	_, err := tx.exec(ctx, `INSERT INTO memberships (org_id, user_id, role, status, joined_at) VALUES (?, ?, ?, ?, ?)`,
-		id, m.User, m.Role, m.Status, micros(m.JoinedAt))
 	tx.changed(id, pam.SubjectMember, string(m.User))
-	return err
+	return tx.mustTouch(ctx, pam.NotFound, `INSERT INTO memberships (org_id, user_id, role, status, joined_at, email, name)
+		SELECT ?, u.id, ?, ?, ?, u.email, CASE WHEN ? THEN '' ELSE u.name END FROM users u WHERE u.id = ?`,
+		id, m.Role, m.Status, micros(m.JoinedAt), m.Status == org.Invited, m.User)
 }
 
 // OrganizationByID implements org.Store.
@@ -79,7 +79,10 @@ func (db *DB) UpdateOrganization(ctx context.Context, o org.Organization, versio
 	}, e)
 }
 
-const memberQuery = `SELECT m.user_id, u.email, u.name, u.home_org_id, m.role, m.status, m.joined_at FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = ?`
+const (
+	orgMemberColumns = `m.user_id, u.email, u.name, u.home_org_id, m.role, m.status, m.joined_at`
+	orgMemberQuery   = `SELECT ` + orgMemberColumns + ` FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = ?`
+)
 
 // scanOrgMember leaves out what the organization may not know of somebody whom
 // it has only invited.
@@ -94,13 +97,30 @@ func scanOrgMember(r row) (org.Member, error) {
 
 // OrgMember implements org.Store.
 func (db *DB) OrgMember(ctx context.Context, id pam.OrgID, user pam.UserID) (org.Member, error) {
-	m, err := one(ctx, db, scanOrgMember, memberQuery+` AND m.user_id = ?`, id, user)
+	m, err := one(ctx, db, scanOrgMember, orgMemberQuery+` AND m.user_id = ?`, id, user)
 	return m, db.failed("read member", err)
 }
 
 // ListOrgMembers implements org.Store.
-func (db *DB) ListOrgMembers(ctx context.Context, id pam.OrgID, before pam.UserID, limit int) ([]org.Member, error) {
-	ms, err := list(ctx, db, scanOrgMember, memberQuery+` AND (m.user_id < ? OR ? = '') ORDER BY m.user_id DESC LIMIT ?`, id, before, before, limit)
+func (db *DB) ListOrgMembers(ctx context.Context, id pam.OrgID, q org.Query) ([]org.Member, error) {
+	// By name is by e-mail address, which nobody has twice.
+	w, by := orderingBy(q.Order, "m.email", "m.user_id", string(q.After.Key), q.After.ID)
+	if q.Role != "" {
+		w.and("m.role = ?", q.Role)
+	}
+	if q.Status != "" {
+		w.and("m.status = ?", q.Status)
+	}
+	switch {
+	case q.Text == "":
+	case !searchable(q.Text):
+		w.and("FALSE")
+	default:
+		either := db.has("m.email || ' ' || m.name", q.Text)
+		w.and(either.any(), either.args...)
+	}
+	text, args := pageOf(orgMemberColumns, `memberships m LEFT JOIN users u ON u.id = m.user_id`, "m.user_id", id, w, by, q.Limit)
+	ms, err := list(ctx, db, scanOrgMember, text, args...)
 	return ms, db.failed("list members", err)
 }
 
@@ -129,7 +149,7 @@ func (db *DB) SetOrgMember(ctx context.Context, id pam.OrgID, old, m org.Member,
 			return err
 		}
 		if err := tx.compareAndSet(ctx, pam.Conflict,
-			`UPDATE memberships SET role = ?, status = ?, joined_at = ? WHERE org_id = ? AND user_id = ? AND role = ? AND status = ?`,
+			`UPDATE memberships SET role = ?, status = ?, joined_at = ?, name = (SELECT u.name FROM users u WHERE u.id = memberships.user_id) WHERE org_id = ? AND user_id = ? AND role = ? AND status = ?`,
 			[]any{m.Role, m.Status, micros(m.JoinedAt), id, m.User, old.Role, old.Status},
 			`SELECT 1 FROM memberships WHERE org_id = ? AND user_id = ?`, id, m.User); err != nil {
 			return err

@@ -69,17 +69,18 @@ func (db *DB) ResourceVisible(ctx context.Context, org pam.OrgID, id pam.Resourc
 	return n > 0, db.failed("read resource", err)
 }
 
-// ListResources returns a page of resources by name.
+// ListResources returns a page of resources.
 func (db *DB) ListResources(ctx context.Context, org pam.OrgID, q resource.Query) ([]resource.Resource, error) {
-	var w where
-	w.and("r.org_id = ?", org)
+	w, by := ordering(q.Order, "r.sort_key", "r.resource_id", q.After)
 	if !q.All {
 		w.and("r.resource_id IN ("+resourcesOf+")", org, q.User, micros(q.Now))
 	}
-	key, id := cursorArgs(q.After)
-	w.and("(r.sort_key, r.resource_id) > (?, ?)", key, id)
-	out, err := list(ctx, db, scanResource, `SELECT `+resourceColumns+` FROM resources r WHERE `+w.String()+` ORDER BY r.sort_key, r.resource_id LIMIT ?`,
-		append(w.args, q.Limit)...)
+	if q.Type != "" {
+		w.and("r.type = ?", q.Type)
+	}
+	db.search(&w, q.Text, "r.sort_key", "r.host")
+	text, args := pageOf(resourceColumns, "resources r", "r.resource_id", org, w, by, q.Limit)
+	out, err := list(ctx, db, scanResource, text, args...)
 	return out, db.failed("list resources", err)
 }
 

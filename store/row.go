@@ -109,6 +109,19 @@ func (w *where) and(condition string, args ...any) {
 
 func (w *where) String() string { return strings.Join(w.conditions, " AND ") }
 
+// also is the conditions behind another one.
+func (w *where) also() string {
+	if len(w.conditions) == 0 {
+		return ""
+	}
+	return " AND " + w.String()
+}
+
+// add adds all conditions of v.
+func (w *where) add(v where) {
+	w.conditions, w.args = append(w.conditions, v.conditions...), append(w.args, v.args...)
+}
+
 // mustTouch runs a statement that must touch a row, and returns an error of
 // kind when it touches none: NotFound for an absent object, Conflict or
 // Precondition for a compare-and-set that lost.

@@ -98,7 +98,7 @@ func TestBindingsStayInsideOneOrganizationAndOneResource(t *testing.T) {
 		refused(t, err, pam.Invalid)
 		_, err = w.accounts.Create(t.Context(), w.admin, account.Settings{Name: "x", Username: "x", ResourceID: theirs.ID}, nil)
 		refused(t, err, pam.Invalid)
-		if n := len(must[[]safe.Safe](t)(w.safes.List(t.Context(), w.admin, "", 10))); n != 0 {
+		if n := len(must[[]safe.Safe](t)(w.safes.List(t.Context(), w.admin, safe.Filter{}, "", 10))); n != 0 {
 			t.Fatalf("%d Safes were left behind by refusals", n)
 		}
 	})

@@ -63,18 +63,26 @@ func safeByID(ctx context.Context, q querier, org pam.OrgID, id pam.SafeID, user
 		WHERE s.org_id = ? AND s.safe_id = ?`, user, micros(now), org, id)
 }
 
-// ListSafes returns a page of Safes by name. Each way to see a Safe is a walk
-// along an index that is in the order of the list and ends with the page.
+// ListSafes returns a page of Safes. Each way to see a Safe is a walk along an
+// index that is in the order of the list and ends with the page.
 func (db *DB) ListSafes(ctx context.Context, org pam.OrgID, q safe.Query) ([]safe.Safe, error) {
-	key, id := cursorArgs(q.After)
 	now := micros(q.Now)
+	w, by := ordering(q.Order, "s.sort_key", "s.safe_id", q.After)
+	db.search(&w, q.Text, "s.sort_key")
 	if q.All {
-		out, err := list(ctx, db, scanSafe, `SELECT `+safeColumns+`, COALESCE(m.role, '') FROM safes s
-			LEFT JOIN safe_members m ON m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ? AND `+unexpired+`
-			WHERE s.org_id = ? AND (s.sort_key, s.safe_id) > (?, ?) ORDER BY s.sort_key, s.safe_id LIMIT ?`,
-			q.User, now, org, key, id, q.Limit)
+		w.add(lockedIs(q.Locked))
+		text, args := pageOf(safeColumns+`, COALESCE(m.role, '')`, `safes s LEFT JOIN safe_members m ON m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ? AND `+unexpired,
+			"s.safe_id", org, w, by, q.Limit)
+		out, err := list(ctx, db, scanSafe, text, append([]any{q.User, now}, args...)...)
 		return out, db.failed("list safes", err)
 	}
+	mine, byMine := ordering(q.Order, "m.sort_key", "m.safe_id", q.After)
+	db.search(&mine, q.Text, "m.sort_key")
+	mine.add(lockedIs(q.Locked))
+	if q.Locked != nil && *q.Locked {
+		w.and("FALSE") // whoever may only request a Safe is not told of its lock
+	}
+	_, byBoth := ordering(q.Order, "13", "2", naming.Cursor{})
 	ordered := func(r row) (safe.Safe, error) {
 		var s safe.Safe
 		var sortKey []byte
@@ -84,15 +92,26 @@ func (db *DB) ListSafes(ctx context.Context, org pam.OrgID, q safe.Query) ([]saf
 	}
 	out, err := list(ctx, db, ordered, `SELECT * FROM (
 			SELECT `+safeColumns+`, m.role, m.sort_key FROM safe_members m JOIN safes s ON s.org_id = m.org_id AND s.safe_id = m.safe_id
-			WHERE m.org_id = ? AND m.user_id = ? AND `+unexpired+` AND (m.sort_key, m.safe_id) > (?, ?) ORDER BY m.sort_key, m.safe_id LIMIT ?) AS mine
+			WHERE m.org_id = ? AND m.user_id = ? AND `+unexpired+mine.also()+` ORDER BY `+byMine+` LIMIT ?) AS mine
 		UNION ALL SELECT * FROM (
 			SELECT `+safeColumns+`, '', s.sort_key FROM safes s
-			WHERE s.org_id = ? AND s.visibility = 'requestable' AND (s.sort_key, s.safe_id) > (?, ?) AND NOT EXISTS (
+			WHERE s.org_id = ? AND s.visibility = 'requestable'`+w.also()+` AND NOT EXISTS (
 				SELECT 1 FROM safe_members m WHERE m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ? AND `+unexpired+`)
-			ORDER BY s.sort_key, s.safe_id LIMIT ?) AS others
-		ORDER BY 13, 2 LIMIT ?`,
-		org, q.User, now, key, id, q.Limit, org, key, id, q.User, now, q.Limit, q.Limit)
+			ORDER BY `+by+` LIMIT ?) AS others
+		ORDER BY `+byBoth+` LIMIT ?`,
+		slices.Concat([]any{org, q.User, now}, mine.args, []any{q.Limit, org}, w.args, []any{q.User, now, q.Limit, q.Limit})...)
 	return out, db.failed("list safes", err)
+}
+
+func lockedIs(want *bool) (w where) {
+	switch {
+	case want == nil:
+	case *want:
+		w.and("s.locked") // as the index has it
+	default:
+		w.and("NOT s.locked")
+	}
+	return w
 }
 
 // UpdateSafe replaces the settings of the Safe that still has version.

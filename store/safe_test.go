@@ -112,7 +112,7 @@ func TestListIsPagedByNameForEverybody(t *testing.T) {
 			actor := map[pam.UserID]pam.Actor{w.owner.User: w.owner, w.auditor.User: w.auditor, w.admin.User: w.admin, w.operator.User: w.operator}[who]
 			var got []string
 			for after := ""; ; {
-				page := must[[]safe.Safe](t)(w.safes.List(t.Context(), actor, after, 5))
+				page := must[[]safe.Safe](t)(w.safes.List(t.Context(), actor, safe.Filter{}, after, 5))
 				for _, s := range page {
 					got = append(got, s.Name)
 					if wantRole := map[bool]pam.SafeRole{true: pam.SafeManager}[actor.User == w.admin.User]; actor.User != w.operator.User && s.Role != wantRole {
@@ -134,10 +134,10 @@ func TestListIsPagedByNameForEverybody(t *testing.T) {
 				t.Errorf("%s sees %d Safes %v, want %d in order", actor.Role, len(got), got, want)
 			}
 		}
-		if got := must[[]safe.Safe](t)(w.safes.List(t.Context(), w.stranger, "", 10)); len(got) != 0 {
+		if got := must[[]safe.Safe](t)(w.safes.List(t.Context(), w.stranger, safe.Filter{}, "", 10)); len(got) != 0 {
 			t.Fatalf("another organization sees %d Safes", len(got))
 		}
-		_, err := w.safes.List(t.Context(), w.owner, "not a cursor", 5)
+		_, err := w.safes.List(t.Context(), w.owner, safe.Filter{}, "not a cursor", 5)
 		refused(t, err, pam.Invalid)
 	})
 }
@@ -154,7 +154,7 @@ func TestRenamedSafeMovesInItsMembersLists(t *testing.T) {
 		if got.Slug != "alpha" {
 			t.Fatalf("the slug became %q: those who type it would miss the Safe", got.Slug)
 		}
-		page := must[[]safe.Safe](t)(w.safes.List(t.Context(), w.operator, "", 10))
+		page := must[[]safe.Safe](t)(w.safes.List(t.Context(), w.operator, safe.Filter{}, "", 10))
 		if len(page) != 2 || page[0].ID != b.ID || page[1].Name != "Zeta" {
 			t.Fatalf("order %v", page)
 		}

@@ -40,6 +40,14 @@ func (db *DB) ListSessions(ctx context.Context, org pam.OrgID, f session.Filter)
 	q.equal("resource_id", string(f.ResourceID))
 	q.equal("safe_id", string(f.SafeID))
 	q.equal("status", string(f.Status))
+	// One that is not over has lasted until now.
+	lasted, now := "CASE WHEN ended_at = 0 THEN ? ELSE ended_at END - started_at", micros(db.clock.Now())
+	if f.MinMS > 0 {
+		q.where.and(lasted+" >= ?", now, f.MinMS*1000)
+	}
+	if f.MaxMS > 0 {
+		q.where.and(lasted+" <= ?", now, f.MaxMS*1000)
+	}
 	if f.Visible != nil {
 		q.visibleTo(f.Visible.User, f.Visible.Safes)
 	}
@@ -212,9 +220,9 @@ func (p *page) sql() (string, []any) {
 		p.arms = []where{{}}
 	}
 	var parts []string
-	var args []any
+	args := []any{string(p.org)}
 	for _, arm := range p.arms {
-		text := "SELECT " + p.columns + " FROM " + p.table + " WHERE org_id = ?"
+		text := "SELECT " + p.id + " FROM " + p.table + " WHERE org_id = ?"
 		args = append(args, string(p.org))
 		for _, c := range [...]where{arm, w} {
 			if len(c.conditions) > 0 {
@@ -225,5 +233,6 @@ func (p *page) sql() (string, []any) {
 		parts = append(parts, "SELECT * FROM ("+text+" ORDER BY "+p.id+" DESC LIMIT ?) AS arm")
 		args = append(args, limit)
 	}
-	return strings.Join(parts, " UNION ") + " ORDER BY " + p.id + " DESC LIMIT ?", append(args, limit)
+	// The ids first: they are found in indexes alone.
+	return "SELECT " + p.columns + " FROM " + p.table + " WHERE org_id = ? AND " + p.id + " IN (" + strings.Join(parts, " UNION ") + ") ORDER BY " + p.id + " DESC LIMIT ?", append(args, limit)
 }

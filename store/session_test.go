@@ -148,6 +148,8 @@ func TestListsAreNewestFirstAndNarrowedByEveryFilter(t *testing.T) {
 			"status":     {session.Filter{Status: session.Active}, []int{5}},
 			"from":       {session.Filter{From: all[10].StartedAt}, []int{11, 10}},
 			"until":      {session.Filter{Until: all[2].StartedAt}, []int{1, 0}},
+			"long":       {session.Filter{MinMS: 630_000}, []int{1, 0}},
+			"short":      {session.Filter{MaxMS: 150_000}, []int{11, 10}},
 			"visible":    {session.Filter{Visible: &session.Visible{User: "usr_1", Safes: []pam.SafeID{"saf_0", "saf_9"}}, Limit: 5}, []int{11, 9, 7, 6, 5}},
 			"many safes": {session.Filter{Visible: &session.Visible{User: "usr_1", Safes: many}, Limit: 5}, []int{11, 9, 7, 6, 5}},
 			"own":        {session.Filter{Visible: &session.Visible{User: "usr_9"}}, nil},

@@ -141,7 +141,11 @@ func (db *DB) Rehash(ctx context.Context, user pam.UserID, old, hash string) err
 func (db *DB) SetUserName(ctx context.Context, user pam.UserID, name string, e audit.Entry) error {
 	return db.write(ctx, "set name", func(ctx context.Context, tx *Tx) error {
 		tx.changed(pam.InstanceOrg, pam.SubjectUser, string(user))
-		return tx.mustTouch(ctx, pam.NotFound, `UPDATE users SET name = ? WHERE id = ?`, name, user)
+		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE users SET name = ? WHERE id = ?`, name, user); err != nil {
+			return err
+		}
+		_, err := tx.exec(ctx, `UPDATE memberships SET name = ? WHERE user_id = ? AND status <> 'invited'`, name, user)
+		return err
 	}, e)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/internal/naming"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/account"
@@ -50,16 +51,20 @@ func accountReply(acc account.Account, err error) (*versioned[v1.Account], error
 	return &versioned[v1.Account]{etag(acc.Version), accountOf(acc)}, nil
 }
 
-func (a *API) listAccounts(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Account], error) {
+func (a *API) listAccounts(ctx context.Context, actor pam.Actor, in *struct {
+	Sorted
+	ResourceID string `query:"resource_id" maxLength:"64" doc:"Only accounts of this resource"`
+},
+) (*listOf[v1.Account], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.Accounts.List(ctx, actor, after, in.limit()+1)
+	rows, err := a.Accounts.List(ctx, actor, account.Filter{Text: in.Q, Resource: pam.ResourceID(in.ResourceID), Order: naming.Order(in.Sort)}, after, in.limit()+1)
 	if err != nil {
 		return nil, err
 	}
-	return newList("/accounts", nil, *in, rows, account.Account.Cursor, accountOf), nil
+	return newList("/accounts", in.query("resource_id", in.ResourceID), in.Page, rows, account.Account.Cursor, accountOf), nil
 }
 
 func (a *API) postAccount(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Account], error) {

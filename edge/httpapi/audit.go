@@ -55,6 +55,8 @@ func (a *API) listEvents(ctx context.Context, actor pam.Actor, in *struct {
 	Category string    `query:"category" maxLength:"64"`
 	ActorID  string    `query:"actor_id" maxLength:"64"`
 	TargetID string    `query:"target_id" maxLength:"64"`
+	SourceIP string    `query:"source_ip" maxLength:"64"`
+	Q        string    `query:"q" maxLength:"256" doc:"Only events in which this stands, in upper or lower case. A page looks at 10,000 events, so it may be short or empty and yet have a next one"`
 	From     time.Time `query:"from" doc:"At or after, RFC 3339"`
 	To       time.Time `query:"to" doc:"Before, RFC 3339"`
 },
@@ -63,18 +65,22 @@ func (a *API) listEvents(ctx context.Context, actor pam.Actor, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.Audit.List(ctx, actor, in.Instance, audit.Filter{
-		Type: audit.Type(in.Type), Category: in.Category, ActorID: in.ActorID, TargetID: in.TargetID, From: in.From, To: in.To,
+	rows, more, err := a.Audit.List(ctx, actor, in.Instance, audit.Filter{
+		Type: audit.Type(in.Type), Category: in.Category, ActorID: in.ActorID, TargetID: in.TargetID, SourceIP: in.SourceIP, Text: in.Q, From: in.From, To: in.To,
 		Before: pam.EventID(before), Limit: in.limit() + 1,
 	})
 	if err != nil {
 		return nil, err
 	}
-	query := given("type", in.Type, "category", in.Category, "actor_id", in.ActorID, "target_id", in.TargetID, "from", stamp(in.From), "to", stamp(in.To))
+	query := given("type", in.Type, "category", in.Category, "actor_id", in.ActorID, "target_id", in.TargetID, "source_ip", in.SourceIP, "q", in.Q, "from", stamp(in.From), "to", stamp(in.To))
 	if in.Instance {
 		query.Set("instance", "true")
 	}
-	return newList("/audit-events", query, in.Page, rows, func(e audit.Event) string { return string(e.ID) }, eventOf), nil
+	out := newList("/audit-events", query, in.Page, rows, func(e audit.Event) string { return string(e.ID) }, eventOf)
+	if out.Link == "" && more != "" {
+		out.Link = link("/audit-events", query, in.limit(), string(more))
+	}
+	return out, nil
 }
 
 func (a *API) exportEvents(ctx context.Context, actor pam.Actor, in *struct {

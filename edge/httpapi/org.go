@@ -4,6 +4,7 @@ import (
 	"context"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/internal/naming"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/org"
@@ -112,16 +113,25 @@ func memberOf(m org.Member) v1.Member {
 	return v1.Member{UserID: string(m.User), Email: m.Email, Name: m.Name, Role: string(m.Role), Status: string(m.Status), JoinedAt: m.JoinedAt}
 }
 
-func (a *API) listMembers(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Member], error) {
-	before, err := in.cursor()
+func (a *API) listMembers(ctx context.Context, actor pam.Actor, in *struct {
+	Page
+	Q      string `query:"q" maxLength:"256" doc:"Only those in whose e-mail address or name this is, in upper or lower case"`
+	Sort   string `query:"sort" enum:"name,-name,created_at,-created_at" doc:"Default -created_at; name is by e-mail address"`
+	Role   string `query:"role" enum:"owner,admin,policy_manager,operator,auditor"`
+	Status string `query:"status" enum:"active,invited,suspended"`
+},
+) (*listOf[v1.Member], error) {
+	after, err := in.cursor()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.Orgs.Members(ctx, actor, pam.UserID(before), in.limit()+1)
+	rows, err := a.Orgs.Members(ctx, actor, org.Query{
+		Text: in.Q, Role: pam.Role(in.Role), Status: org.Status(in.Status), Order: naming.Order(in.Sort), Limit: in.limit() + 1,
+	}, after)
 	if err != nil {
 		return nil, err
 	}
-	return newList("/org/members", nil, *in, rows, func(m org.Member) string { return string(m.User) }, memberOf), nil
+	return newList("/org/members", given("q", in.Q, "sort", in.Sort, "role", in.Role, "status", in.Status), in.Page, rows, org.Member.Cursor, memberOf), nil
 }
 
 func (a *API) postMember(ctx context.Context, actor pam.Actor, in *withBody[v1.MemberIn]) (*answer[v1.Member], error) {

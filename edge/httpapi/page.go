@@ -17,6 +17,18 @@ type Page struct {
 	Cursor string `query:"cursor" maxLength:"1024" doc:"From the Link header of the page before"`
 }
 
+// Sorted is what lists of things with names take beside.
+type Sorted struct {
+	Page
+	Q    string `query:"q" maxLength:"256" doc:"Only those in whose names this is, in upper or lower case"`
+	Sort string `query:"sort" enum:"name,-name,created_at,-created_at" doc:"Default name"`
+}
+
+// query is the parameters for the link to the next page.
+func (s Sorted) query(more ...string) url.Values {
+	return given(append([]string{"q", s.Q, "sort", s.Sort}, more...)...)
+}
+
 // limit returns how many rows are wanted.
 func (p Page) limit() int {
 	if p.Limit == 0 {
@@ -48,15 +60,20 @@ func newList[S, T any](path string, query url.Values, p Page, rows []S, cursorOf
 	out := &listOf[T]{Body: make([]T, 0, min(len(rows), p.limit()))}
 	if n := p.limit(); len(rows) > n {
 		rows = rows[:n]
-		if query == nil {
-			query = url.Values{}
-		}
-		query.Set("limit", strconv.Itoa(n))
-		query.Set("cursor", base64.RawURLEncoding.EncodeToString([]byte(cursorOf(rows[n-1]))))
-		out.Link = "</api/v1" + path + "?" + query.Encode() + `>; rel="next"`
+		out.Link = link(path, query, n, cursorOf(rows[n-1]))
 	}
 	for _, row := range rows {
 		out.Body = append(out.Body, shape(row))
 	}
 	return out
+}
+
+// link names the page after a cursor.
+func link(path string, query url.Values, limit int, cursor string) string {
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("limit", strconv.Itoa(limit))
+	query.Set("cursor", base64.RawURLEncoding.EncodeToString([]byte(cursor)))
+	return "</api/v1" + path + "?" + query.Encode() + `>; rel="next"`
 }

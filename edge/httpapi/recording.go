@@ -23,10 +23,8 @@ func recordingOf(r recording.Recording) v1.Recording {
 
 func (a *API) listRecordings(ctx context.Context, actor pam.Actor, in *struct {
 	Span
-	SessionID     string `query:"session_id" maxLength:"64"`
-	Status        string `query:"status" enum:"in_progress,completed,error"`
-	MinDurationMS int64  `query:"min_duration_ms" minimum:"0"`
-	MaxDurationMS int64  `query:"max_duration_ms" minimum:"0"`
+	SessionID string `query:"session_id" maxLength:"64"`
+	Status    string `query:"status" enum:"in_progress,completed,error"`
 },
 ) (*listOf[v1.Recording], error) {
 	before, err := in.cursor()
@@ -35,13 +33,13 @@ func (a *API) listRecordings(ctx context.Context, actor pam.Actor, in *struct {
 	}
 	rows, err := a.Recordings.List(ctx, actor, recording.Filter{
 		UserID: pam.UserID(in.UserID), ResourceID: pam.ResourceID(in.ResourceID), SafeID: pam.SafeID(in.SafeID), SessionID: pam.SessionID(in.SessionID),
-		Status: recording.Status(in.Status), From: in.From, Until: in.To, MinMS: in.MinDurationMS, MaxMS: in.MaxDurationMS,
+		Status: recording.Status(in.Status), From: in.From, Until: in.To, MinMS: in.MinMS, MaxMS: in.MaxMS,
 		Before: pam.RecordingID(before), Limit: in.limit() + 1,
 	})
 	if err != nil {
 		return nil, err
 	}
-	query := given(in.query("session_id", in.SessionID, "status", in.Status, "min_duration_ms", number(in.MinDurationMS), "max_duration_ms", number(in.MaxDurationMS))...)
+	query := given(in.query("session_id", in.SessionID, "status", in.Status)...)
 	out := newList("/recordings", query, in.Page, rows, func(r recording.Recording) string { return string(r.ID) }, recordingOf)
 	return out, a.nameRecordings(ctx, actor.Org, out.Body)
 }

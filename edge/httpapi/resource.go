@@ -4,6 +4,7 @@ import (
 	"context"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/internal/naming"
 	"vaultpam/pam"
 	"vaultpam/pam/resource"
 )
@@ -46,16 +47,20 @@ func resourceReply(r resource.Resource, err error) (*versioned[v1.Resource], err
 	return &versioned[v1.Resource]{etag(r.Version), resourceOf(r)}, nil
 }
 
-func (a *API) listResources(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Resource], error) {
+func (a *API) listResources(ctx context.Context, actor pam.Actor, in *struct {
+	Sorted
+	Type string `query:"type" enum:"ssh,postgresql,mysql,redis,mssql,mongodb,http,kubernetes,rdp,vnc"`
+},
+) (*listOf[v1.Resource], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.Resources.List(ctx, actor, after, in.limit()+1)
+	rows, err := a.Resources.List(ctx, actor, resource.Filter{Text: in.Q, Type: pam.Protocol(in.Type), Order: naming.Order(in.Sort)}, after, in.limit()+1)
 	if err != nil {
 		return nil, err
 	}
-	return newList("/resources", nil, *in, rows, resource.Resource.Cursor, resourceOf), nil
+	return newList("/resources", in.query("type", in.Type), in.Page, rows, resource.Resource.Cursor, resourceOf), nil
 }
 
 func (a *API) postResource(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Resource], error) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/internal/naming"
 	"vaultpam/pam"
 	"vaultpam/pam/safe"
 )
@@ -74,16 +75,25 @@ func safeReply(s safe.Safe, err error) (*versioned[v1.Safe], error) {
 	return &versioned[v1.Safe]{etag(s.Version), safeOf(s)}, nil
 }
 
-func (a *API) listSafes(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.Safe], error) {
+func (a *API) listSafes(ctx context.Context, actor pam.Actor, in *struct {
+	Sorted
+	Locked string `query:"locked" enum:"true,false"`
+},
+) (*listOf[v1.Safe], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.Safes.List(ctx, actor, after, in.limit()+1)
+	f := safe.Filter{Text: in.Q, Order: naming.Order(in.Sort)}
+	if in.Locked != "" {
+		locked := in.Locked == "true"
+		f.Locked = &locked
+	}
+	rows, err := a.Safes.List(ctx, actor, f, after, in.limit()+1)
 	if err != nil {
 		return nil, err
 	}
-	return newList("/safes", nil, *in, rows, safe.Safe.Cursor, safeOf), nil
+	return newList("/safes", in.query("locked", in.Locked), in.Page, rows, safe.Safe.Cursor, safeOf), nil
 }
 
 func (a *API) postSafe(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Safe], error) {

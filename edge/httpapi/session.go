@@ -24,12 +24,14 @@ type Span struct {
 	UserID     string    `query:"user_id" maxLength:"64"`
 	ResourceID string    `query:"resource_id" maxLength:"64"`
 	SafeID     string    `query:"safe_id" maxLength:"64"`
+	MinMS      int64     `query:"min_duration_ms" minimum:"0" maximum:"4503599627370496"`
+	MaxMS      int64     `query:"max_duration_ms" minimum:"0" maximum:"4503599627370496" doc:"0: any"`
 	From       time.Time `query:"from" doc:"Started at or after, RFC 3339"`
 	To         time.Time `query:"to" doc:"Started before, RFC 3339"`
 }
 
 func (s Span) query(more ...string) []string {
-	return append([]string{"user_id", s.UserID, "resource_id", s.ResourceID, "safe_id", s.SafeID, "from", stamp(s.From), "to", stamp(s.To)}, more...)
+	return append([]string{"user_id", s.UserID, "resource_id", s.ResourceID, "safe_id", s.SafeID, "from", stamp(s.From), "to", stamp(s.To), "min_duration_ms", number(s.MinMS), "max_duration_ms", number(s.MaxMS)}, more...)
 }
 
 func stamp(t time.Time) string {
@@ -50,7 +52,7 @@ func (a *API) listSessions(ctx context.Context, actor pam.Actor, in *struct {
 	}
 	rows, err := a.Sessions.List(ctx, actor, session.Filter{
 		UserID: pam.UserID(in.UserID), ResourceID: pam.ResourceID(in.ResourceID), SafeID: pam.SafeID(in.SafeID), Status: session.Status(in.Status),
-		From: in.From, Until: in.To, Before: pam.SessionID(before), Limit: in.limit() + 1,
+		From: in.From, Until: in.To, MinMS: in.MinMS, MaxMS: in.MaxMS, Before: pam.SessionID(before), Limit: in.limit() + 1,
 	})
 	if err != nil {
 		return nil, err

@@ -98,8 +98,16 @@ func (a Account) Cursor() string {
 	return naming.Cursor{Key: naming.Key(a.Name), ID: string(a.ID)}.String()
 }
 
-// Query is one page of accounts in the order of their names.
+// Filter narrows a list of accounts, and orders it. The zero value does neither.
+type Filter struct {
+	Text     string         // in the name or username, without regard to case
+	Resource pam.ResourceID // "": any, and none
+	Order    naming.Order
+}
+
+// Query is one page of accounts in the order of the filter.
 type Query struct {
+	Filter
 	User  pam.UserID // with All false: those bound in a Safe that User is in, and those that User created
 	All   bool
 	After naming.Cursor

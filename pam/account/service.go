@@ -145,7 +145,7 @@ func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.AccountID) (Acco
 
 // List returns up to limit of the accounts that the actor may see, by name,
 // after the cursor of an earlier one, if any.
-func (s *Service) List(ctx context.Context, a pam.Actor, after string, limit int) ([]Account, error) {
+func (s *Service) List(ctx context.Context, a pam.Actor, f Filter, after string, limit int) ([]Account, error) {
 	const op = "list accounts"
 	cursor, ok := naming.ParseCursor(after)
 	if !ok {
@@ -157,7 +157,7 @@ func (s *Service) List(ctx context.Context, a pam.Actor, after string, limit int
 		limit = MaxPage
 	}
 	all := policy.Allowed(policy.AccountSee, policy.Of(a, ""))
-	out, err := s.store.ListAccounts(ctx, a.Org, Query{User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
+	out, err := s.store.ListAccounts(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
 	return out, pam.Wrap(op, err)
 }
 

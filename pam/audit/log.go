@@ -74,13 +74,17 @@ func scope(a pam.Actor, instance bool) (pam.OrgID, error) {
 	return a.Org, nil
 }
 
-// List returns events of a's organization, or of the instance, newest first.
-func (l *Log) List(ctx context.Context, a pam.Actor, instance bool, f Filter) ([]Event, error) {
+// List returns events of a's organization, or of the instance, newest first;
+// with more, a search has to go on from there.
+func (l *Log) List(ctx context.Context, a pam.Actor, instance bool, f Filter) (events []Event, more pam.EventID, err error) {
 	org, err := scope(a, instance)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return l.store.List(ctx, org, f)
+	if events, err = l.store.List(ctx, org, f); err == nil && f.Text != "" && len(events) < f.Limit {
+		more, err = l.store.SearchEnd(ctx, org, f)
+	}
+	return events, more, err
 }
 
 // Checkpoint returns a checkpoint of org's log as it stands. It refuses with

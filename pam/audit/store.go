@@ -21,8 +21,12 @@ type Store interface {
 	Size(ctx context.Context, org pam.OrgID) (int64, error)
 	// Hashes reads the kept hashes [from, to) of a level, as HashReader does.
 	Hashes(ctx context.Context, org pam.OrgID, level int, from, to int64) ([]Hash, error)
-	// List returns events, newest first.
+	// List returns events, newest first. A search for a text looks at
+	// [MaxSearched] events and no more.
 	List(ctx context.Context, org pam.OrgID, f Filter) ([]Event, error)
+	// SearchEnd returns the last event that a search looks at, when there are
+	// more: the cursor with which it goes on; else "".
+	SearchEnd(ctx context.Context, org pam.OrgID, f Filter) (pam.EventID, error)
 	// Range calls fn for the events [from, to) in the order of the log, with
 	// the bytes that were hashed.
 	Range(ctx context.Context, org pam.OrgID, from, to int64, fn func(leaf int64, canonical []byte, hash Hash) error) error
@@ -42,10 +46,15 @@ type Filter struct {
 	Category string
 	ActorID  string
 	TargetID string
+	SourceIP string
+	Text     string      // anywhere in the event's JSON, without regard to case
 	From, To time.Time   // [From, To)
 	Before   pam.EventID // only events older than this one: the cursor
 	Limit    int
 }
+
+// MaxSearched is how many events one page of a search for a text looks at.
+const MaxSearched = 10_000
 
 // Checkpoint is a signed statement of a log's size and root.
 type Checkpoint struct {

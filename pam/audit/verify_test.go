@@ -255,21 +255,21 @@ func TestOnlyThoseWhoMayReadTheLogReadIt(t *testing.T) {
 	for role, want := range map[pam.Role]bool{pam.Owner: true, pam.Admin: true, pam.Auditor: true, pam.PolicyManager: false, pam.Operator: false, "": false} {
 		a := w.reader
 		a.Role = role
-		_, err := w.log.List(t.Context(), a, false, audit.Filter{})
+		_, _, err := w.log.List(t.Context(), a, false, audit.Filter{})
 		if (err == nil) != want {
 			t.Errorf("%s: %v", role, err)
 		}
-		if _, err := w.log.List(t.Context(), a, true, audit.Filter{}); err == nil {
+		if _, _, err := w.log.List(t.Context(), a, true, audit.Filter{}); err == nil {
 			t.Errorf("%s reads the instance's log", role)
 		}
 	}
 	a := w.reader
 	a.InstanceAdmin = true
-	if _, err := w.log.List(t.Context(), a, true, audit.Filter{}); err != nil {
+	if _, _, err := w.log.List(t.Context(), a, true, audit.Filter{}); err != nil {
 		t.Error(err)
 	}
 	a.Token = pam.PersonalToken
-	if _, err := w.log.List(t.Context(), a, true, audit.Filter{}); err == nil {
+	if _, _, err := w.log.List(t.Context(), a, true, audit.Filter{}); err == nil {
 		t.Error("a personal access token reads the instance's log")
 	}
 }

@@ -224,7 +224,7 @@ func TestCredentialIsCheckedByItsMakerOrAManager(t *testing.T) {
 			t.Errorf("%v, want %v", err, want)
 		}
 	}
-	r := must[[]resource.Resource](t)(w.resources.List(ctx, w.owner, "", 10))[0]
+	r := must[[]resource.Resource](t)(w.resources.List(ctx, w.owner, resource.Filter{}, "", 10))[0]
 	mine := must[account.Account](t)(w.accounts.Create(ctx, w.owner, account.Settings{Name: "mine", Username: "me", ResourceID: r.ID}, &account.NewCredential{Kind: account.Password, Value: secret.FromString("mine-canary")}))
 	check(w.owner, mine.ID, "", 0)
 	check(w.owner, mine.ID, "res_another", pam.Invalid)

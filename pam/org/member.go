@@ -1,9 +1,13 @@
 package org
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"slices"
+	"unicode/utf8"
 
+	"vaultpam/internal/naming"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -15,12 +19,19 @@ func (s *Service) Memberships(ctx context.Context, user pam.UserID) ([]Membershi
 	return s.store.MembershipsOf(ctx, user)
 }
 
-// Members lists the actor's organization, newest first, older than before.
-func (s *Service) Members(ctx context.Context, a pam.Actor, before pam.UserID, limit int) ([]Member, error) {
-	if err := may(a, policy.MemberList, "list members"); err != nil {
+// Members lists the actor's organization, newest first unless q orders
+// otherwise, after the cursor of an earlier page, if any.
+func (s *Service) Members(ctx context.Context, a pam.Actor, q Query, after string) ([]Member, error) {
+	const op = "list members"
+	if err := may(a, policy.MemberList, op); err != nil {
 		return nil, err
 	}
-	return s.store.ListOrgMembers(ctx, a.Org, before, limit)
+	var ok bool
+	if q.After, ok = naming.ParseCursor(after); !ok || !utf8.Valid(q.After.Key) || bytes.IndexByte(q.After.Key, 0) >= 0 {
+		return nil, badField(op, "cursor", "is not one that this list gave out")
+	}
+	q.Order = cmp.Or(q.Order, naming.ByCreatedDown)
+	return s.store.ListOrgMembers(ctx, a.Org, q)
 }
 
 // Member returns one member.

@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"vaultpam/internal/naming"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 )
@@ -85,6 +86,21 @@ type Member struct {
 	JoinedAt time.Time
 }
 
+// Cursor is the member's place in a list.
+func (m Member) Cursor() string {
+	return naming.Cursor{Key: []byte(m.Email), ID: string(m.User)}.String()
+}
+
+// Query is one page of members. Empty fields do not narrow.
+type Query struct {
+	Text   string // in the e-mail address or the name, without regard to case
+	Role   pam.Role
+	Status Status
+	Order  naming.Order // by name is by e-mail address
+	After  naming.Cursor
+	Limit  int
+}
+
 // NewUser is a person who is made together with a membership.
 type NewUser struct {
 	ID            pam.UserID
@@ -110,8 +126,7 @@ type Store interface {
 	UpdateOrganization(ctx context.Context, o Organization, version int64, e audit.Entry) error
 
 	OrgMember(ctx context.Context, org pam.OrgID, user pam.UserID) (Member, error)
-	// ListOrgMembers returns a page, newest first, older than before.
-	ListOrgMembers(ctx context.Context, org pam.OrgID, before pam.UserID, limit int) ([]Member, error)
+	ListOrgMembers(ctx context.Context, org pam.OrgID, q Query) ([]Member, error)
 	// UserIDByEmail is NotFound for an unknown e-mail.
 	UserIDByEmail(ctx context.Context, email string) (pam.UserID, error)
 	// AddOrgMember stores a membership; the user is made when u is not nil.

@@ -64,8 +64,16 @@ func (r Resource) Cursor() string {
 	return naming.Cursor{Key: naming.Key(r.Name), ID: string(r.ID)}.String()
 }
 
-// Query is one page of resources in the order of their names.
+// Filter narrows a list of resources, and orders it. The zero value does neither.
+type Filter struct {
+	Text  string       // in the name or host, without regard to case
+	Type  pam.Protocol // "": any
+	Order naming.Order
+}
+
+// Query is one page of resources in the order of the filter.
 type Query struct {
+	Filter
 	User  pam.UserID // with All false: those bound in a Safe that User is in
 	All   bool
 	After naming.Cursor

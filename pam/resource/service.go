@@ -79,9 +79,9 @@ func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.ResourceID) (Res
 	return out, nil
 }
 
-// List returns up to limit of the resources that the actor may see, by name,
-// after the cursor of an earlier one, if any.
-func (s *Service) List(ctx context.Context, a pam.Actor, after string, limit int) ([]Resource, error) {
+// List returns up to limit of the resources that the actor may see and f
+// chooses, after the cursor of an earlier one, if any.
+func (s *Service) List(ctx context.Context, a pam.Actor, f Filter, after string, limit int) ([]Resource, error) {
 	const op = "list resources"
 	cursor, ok := naming.ParseCursor(after)
 	if !ok {
@@ -93,7 +93,7 @@ func (s *Service) List(ctx context.Context, a pam.Actor, after string, limit int
 		limit = MaxPage
 	}
 	all := policy.Allowed(policy.ResourceSee, policy.Of(a, ""))
-	out, err := s.store.ListResources(ctx, a.Org, Query{User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
+	out, err := s.store.ListResources(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
 	return out, pam.Wrap(op, err)
 }
 

@@ -210,8 +210,16 @@ type AccountFacts struct {
 	Holders   []Holder       `json:"h,omitempty"` // in the order of their ids
 }
 
-// Query is one page of Safes in the order of their names.
+// Filter narrows a list of Safes, and orders it. The zero value does neither.
+type Filter struct {
+	Text   string // in the name, without regard to case
+	Locked *bool  // nil: either
+	Order  naming.Order
+}
+
+// Query is one page of Safes in the order of the filter.
 type Query struct {
+	Filter
 	User  pam.UserID // whose roles are reported
 	All   bool       // every Safe; else those of User and the requestable ones
 	After naming.Cursor

@@ -103,9 +103,9 @@ func shown(out Safe, a pam.Actor) (Safe, bool) {
 	}, true
 }
 
-// List returns up to limit of the Safes that the actor may see, by name, after
-// the cursor of an earlier one, if any.
-func (s *Service) List(ctx context.Context, a pam.Actor, after string, limit int) ([]Safe, error) {
+// List returns up to limit of the Safes that the actor may see and f chooses,
+// after the cursor of an earlier one, if any.
+func (s *Service) List(ctx context.Context, a pam.Actor, f Filter, after string, limit int) ([]Safe, error) {
 	const op = "list safes"
 	cursor, ok := naming.ParseCursor(after)
 	if !ok {
@@ -117,7 +117,7 @@ func (s *Service) List(ctx context.Context, a pam.Actor, after string, limit int
 		limit = MaxPage
 	}
 	all := policy.Allowed(policy.SafeSee, policy.Of(a, ""))
-	rows, err := s.store.ListSafes(ctx, a.Org, Query{User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
+	rows, err := s.store.ListSafes(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
 	if err != nil {
 		return nil, pam.Wrap(op, err)
 	}

@@ -90,6 +90,8 @@ type Filter struct {
 	SafeID      pam.SafeID
 	Status      Status
 	From, Until time.Time     // StartedAt in [From, Until)
+	MinMS       int64         // lasted at least
+	MaxMS       int64         // lasted at most
 	Visible     *Visible      // what the actor may see; nil: all of the organization
 	Before      pam.SessionID // the cursor: the last id of the page before
 	Limit       int           // 0: 50
