@@ -290,8 +290,10 @@ func (w *world) fill(n int) {
 					VALUES (?, ?, ?, ?, ?, 'ssh', ?, 22, '[]', 'pinned', FALSE, '{}', 1, '', 1, 1)`, []any{w.owner.Org, "res_" + id, name, naming.Key(name), name, name + ".example.com"}},
 				{`INSERT INTO accounts (org_id, account_id, name, sort_key, slug, username, resource_id, promoted, version, created_by, created_at, updated_at)
 					VALUES (?, ?, ?, ?, ?, 'root', ?, 0, 1, '', 1, 1)`, []any{w.owner.Org, "acc_" + id, name, naming.Key(name), name, "res_" + id}},
-				{`INSERT INTO users (id, email, name, home_org_id, active_org_id, instance_admin, password_hash, must_change, created_at) VALUES (?, ?, ?, ?, '', FALSE, '', FALSE, 1)`,
-					[]any{"usr_" + id, id + "@example.com", name, w.owner.Org}},
+				{
+					`INSERT INTO users (id, email, name, home_org_id, active_org_id, instance_admin, password_hash, must_change, created_at) VALUES (?, ?, ?, ?, '', FALSE, '', FALSE, 1)`,
+					[]any{"usr_" + id, id + "@example.com", name, w.owner.Org},
+				},
 				{`INSERT INTO memberships (org_id, user_id, role, status, joined_at, email, name) VALUES (?, ?, 'operator', 'active', 1, ?, ?)`, []any{w.owner.Org, "usr_" + id, id + "@example.com", name}},
 			} {
 				if _, err := tx.Exec(ctx, s.text, s.args...); err != nil {
