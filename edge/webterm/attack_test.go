@@ -261,7 +261,7 @@ func (x raw) frame(opcode byte, data string) {
 	_, _ = x.Write(append(append(head, mask...), body...))
 }
 
-var impatient = webterm.Limits{Hello: 300 * time.Millisecond, Write: 300 * time.Millisecond, KeepAlive: 200 * time.Millisecond, Window: 64 << 20}
+var impatient = webterm.Limits{Hello: time.Second, Write: time.Second, KeepAlive: 500 * time.Millisecond, Window: 64 << 20}
 
 func TestClientThatDoesNotReadIsCutAndNobodyWaits(t *testing.T) {
 	w := newWorld(t, impatient)

@@ -161,3 +161,72 @@ func (p *page) exited() (message, bool) {
 	}
 	return message{}, false
 }
+
+// Input that waits at the target does not keep acknowledgements from being
+// heard, so that both directions may be full at once.
+func TestBothDirectionsMayBeFullAtOnce(t *testing.T) {
+	w := newWorld(t)
+	p, ready := w.open(w.alice)
+	p.typeIn("stty raw -echo; echo be''gin; cat\r")
+	p.shows("begin\n")
+	p.mu.Lock()
+	before := len(p.out)
+	p.mu.Unlock()
+	data := make([]byte, 8<<20)
+	for i := range data {
+		data[i] = byte(i*7 + i>>9)
+	}
+	typed := int64(len("stty raw -echo; echo be''gin; cat\r"))
+	for sent := 0; sent < len(data); {
+		n := min(40_000, len(data)-sent)
+		eventually(t, 20*time.Second, "there is room for input", func() bool {
+			return int64(sent+n)+typed-p.acked() <= ready.InputWindow
+		})
+		p.typeIn(string(data[sent : sent+n]))
+		sent += n
+	}
+	eventually(t, 20*time.Second, "everything came back", func() bool { return len(p.text()) >= before+len(data) })
+	if got := p.text()[before:]; got != string(data) {
+		t.Errorf("%d bytes came back, not the same", len(got))
+	}
+}
+
+// acked is how much of the input was acknowledged.
+func (p *page) acked() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range slices.Backward(p.messages) {
+		if m.Type == "ack" {
+			return m.Bytes
+		}
+	}
+	return 0
+}
+
+func TestManyTerminalsEndCleanly(t *testing.T) {
+	w := newWorld(t)
+	pages := make([]*page, 12)
+	for i := range pages {
+		pages[i], _ = w.open(w.alice)
+		pages[i].typeIn("while :; do echo more; sleep 0.01; done\r")
+	}
+	for _, p := range pages {
+		p.shows("more\r\nmore")
+	}
+	for i, p := range pages {
+		switch i % 3 {
+		case 0:
+			_ = p.ws.CloseNow()
+		case 1:
+			_ = p.ws.Close(websocket.StatusGoingAway, "")
+		}
+	}
+	_, err := w.safes.Lock(t.Context(), w.owner, w.safe.ID)
+	w.must(err)
+	for i, p := range pages {
+		if i%3 == 2 {
+			p.wait("exit")
+		}
+	}
+	eventually(t, 10*time.Second, "no session is live", func() bool { return len(w.broker.Live()) == 0 })
+}
