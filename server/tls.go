@@ -82,8 +82,11 @@ func (f *certFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // of the names that certificates are got for, and in dev mode of the listener.
 func (s *Server) origins() []string {
 	var out []string
-	if u, err := url.Parse(s.cfg.PublicURL); err == nil && u.Host != "" {
-		out = append(out, strings.ToLower(u.Scheme+"://"+u.Host))
+	if u, err := url.Parse(strings.ToLower(s.cfg.PublicURL)); err == nil && u.Host != "" {
+		if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; port != "" {
+			u.Host = strings.TrimSuffix(u.Host, port) // a browser does not say the usual port (RFC 6454 section 6.1)
+		}
+		out = append(out, u.Scheme+"://"+u.Host)
 	} else {
 		for _, name := range s.cfg.ACMEDomains {
 			out = append(out, "https://"+strings.ToLower(name))
