@@ -15,7 +15,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     emptyOutDir: false, // make clears it, but for what git keeps
     rollupOptions: {
-      input: Object.fromEntries(["index", "player"].map((name) => [name, resolve(import.meta.dirname, `${name}.html`)])),
+      input: Object.fromEntries(["index", "terminal", "player"].map((name) => [name, resolve(import.meta.dirname, `${name}.html`)])),
     },
   },
   server: {
