@@ -81,6 +81,39 @@ type RecordingVerification struct {
 	Problems        []string `json:"problems"`
 }
 
+// RecordingChunks is what a reader needs to check a recording by themselves.
+// docs/formats/recording.md says how.
+type RecordingChunks struct {
+	RecordingID     string           `json:"recording_id"`
+	Status          string           `json:"status" enum:"in_progress,completed,error"`
+	Header          string           `json:"header" doc:"Base64: the beginning of the file, up to the first chunk"`
+	Chunks          []RecordingChunk `json:"chunks" doc:"In order; of a recording in progress, those that are durable"`
+	RootHash        string           `json:"root_hash" doc:"Merkle root over the chunks' hashes, lower-case hex, as it was noted in the audit log; empty before the end"`
+	Seal            *RecordingSeal   `json:"seal,omitempty" doc:"Absent before the end"`
+	OrganizationKey string           `json:"organization_key" doc:"Base64: the organization's ed25519 public key, as the vault has it"`
+}
+
+// RecordingChunk is one chunk's place.
+type RecordingChunk struct {
+	N       int64  `json:"n"`
+	Size    int64  `json:"size" doc:"Bytes of header and ciphertext"`
+	FromUS  int64  `json:"from_us" doc:"Microseconds since the recording's start"`
+	UntilUS int64  `json:"until_us"`
+	Hash    string `json:"hash" doc:"SHA-256 of header and ciphertext, lower-case hex"`
+}
+
+// RecordingSeal is the end of the file.
+type RecordingSeal struct {
+	Statement string `json:"statement" doc:"What is signed, as text"`
+	Signature string `json:"signature" doc:"Base64: ed25519"`
+	PublicKey string `json:"public_key" doc:"Base64: the key that the file names; compare it with organization_key"`
+}
+
+// RecordingKey opens a recording's chunks.
+type RecordingKey struct {
+	Key string `json:"key" doc:"Base64: 32 bytes for AES-256-GCM"`
+}
+
 // AuditParty is who acted or what was acted on.
 type AuditParty struct {
 	Type string `json:"type"`
@@ -107,20 +140,22 @@ type AuditEvent struct {
 
 // Checkpoint is a signed statement of a log's size and root.
 type Checkpoint struct {
-	Note     string `json:"note" doc:"A signed note as golang.org/x/mod/sumdb/note reads it"`
-	Key      string `json:"key" doc:"The verifier key of that note"`
-	TreeSize int64  `json:"tree_size"`
-	RootHash string `json:"root_hash" doc:"Base64, as in the note"`
+	Note      string `json:"note" doc:"A signed note as golang.org/x/mod/sumdb/note reads it"`
+	Key       string `json:"key" doc:"The verifier key of that note"`
+	PublicKey string `json:"public_key" doc:"Base64: the organization's ed25519 public key, which is in key as well"`
+	TreeSize  int64  `json:"tree_size"`
+	RootHash  string `json:"root_hash" doc:"Base64, as in the note"`
 }
 
 // Proof is an inclusion or a consistency proof (RFC 6962 section 2.1).
 type Proof struct {
 	Kind      string   `json:"kind" enum:"inclusion,consistency"`
 	LeafIndex *int64   `json:"leaf_index,omitempty"`
-	LeafHash  string   `json:"leaf_hash,omitempty"`
+	LeafHash  string   `json:"leaf_hash,omitempty" doc:"Lower-case hex"`
 	FromSize  *int64   `json:"from_size,omitempty"`
 	TreeSize  int64    `json:"tree_size"`
-	Hashes    []string `json:"hashes" doc:"Base64"`
+	Hashes    []string `json:"hashes" doc:"Base64, lowest first"`
+	Event     string   `json:"event,omitempty" doc:"With an inclusion proof: the event's canonical JSON. SHA-256 over a zero byte and this is leaf_hash"`
 }
 
 // VaultStatus says whether secrets can be reached.

@@ -104,7 +104,11 @@ func (a *API) exportEvents(ctx context.Context, actor pam.Actor, in *struct {
 
 func (a *API) getCheckpoint(ctx context.Context, actor pam.Actor, in *LogScope) (*answer[v1.Checkpoint], error) {
 	c, key, err := a.Audit.SignedCheckpoint(ctx, actor, in.Instance)
-	return reply(v1.Checkpoint{Note: c.Note, Key: key, TreeSize: c.Size, RootHash: base64.StdEncoding.EncodeToString(c.Root[:])}, err)
+	if err != nil {
+		return nil, err
+	}
+	public, err := a.Audit.PublicKey(ctx, actor, in.Instance)
+	return reply(v1.Checkpoint{Note: c.Note, Key: key, PublicKey: base64.StdEncoding.EncodeToString(public), TreeSize: c.Size, RootHash: base64.StdEncoding.EncodeToString(c.Root[:])}, err)
 }
 
 func (a *API) getProof(ctx context.Context, actor pam.Actor, in *struct {
@@ -116,8 +120,8 @@ func (a *API) getProof(ctx context.Context, actor pam.Actor, in *struct {
 ) (*answer[v1.Proof], error) {
 	switch {
 	case in.LeafIndex >= 0 && in.FromSize < 0:
-		hashes, leaf, size, err := a.Audit.InclusionProof(ctx, actor, in.Instance, in.LeafIndex, in.TreeSize)
-		return reply(v1.Proof{Kind: "inclusion", LeafIndex: &in.LeafIndex, LeafHash: hex.EncodeToString(leaf[:]), TreeSize: size, Hashes: encodeHashes(hashes)}, err)
+		p, err := a.Audit.InclusionProof(ctx, actor, in.Instance, in.LeafIndex, in.TreeSize)
+		return reply(v1.Proof{Kind: "inclusion", LeafIndex: &in.LeafIndex, LeafHash: hex.EncodeToString(p.Leaf[:]), TreeSize: p.Size, Hashes: encodeHashes(p.Hashes), Event: string(p.Event)}, err)
 	case in.FromSize >= 0 && in.LeafIndex < 0:
 		hashes, size, err := a.Audit.ConsistencyProof(ctx, actor, in.Instance, in.FromSize, in.TreeSize)
 		return reply(v1.Proof{Kind: "consistency", FromSize: &in.FromSize, TreeSize: size, Hashes: encodeHashes(hashes)}, err)

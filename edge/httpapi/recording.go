@@ -2,8 +2,11 @@ package httpapi
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -119,6 +122,55 @@ func (a *API) stream(ctx context.Context, hc huma.Context, write func(*firstByte
 		}
 		c.broken = true
 	}
+}
+
+func (a *API) listChunks(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.RecordingChunks], error) {
+	e, err := a.Recordings.Evidence(ctx, actor, pam.RecordingID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	out := v1.RecordingChunks{
+		RecordingID: in.ID, Status: string(e.Recording.Status), Header: base64.StdEncoding.EncodeToString(e.Header), RootHash: e.Recording.RootHash,
+		Chunks: make([]v1.RecordingChunk, len(e.Chunks)), OrganizationKey: base64.StdEncoding.EncodeToString(e.OrgKey),
+	}
+	for i, c := range e.Chunks {
+		out.Chunks[i] = v1.RecordingChunk{N: int64(i), Size: c.Size, FromUS: int64(c.From), UntilUS: int64(c.Until), Hash: hex.EncodeToString(c.Hash[:])}
+	}
+	if e.Statement != nil {
+		out.Seal = &v1.RecordingSeal{
+			Statement: string(e.Statement), Signature: base64.StdEncoding.EncodeToString(e.Signature.Sig), PublicKey: base64.StdEncoding.EncodeToString(e.Signature.PublicKey),
+		}
+	}
+	return &answer[v1.RecordingChunks]{out}, nil
+}
+
+// chunkAnswer is a part of the file itself.
+type chunkAnswer struct {
+	ContentType string `header:"Content-Type"`
+	Proof       string `header:"X-Chunk-Proof" doc:"Hashes from the chunk up to the root, base64, separated by commas; absent before the end, and for an only chunk"`
+	Count       string `header:"X-Chunk-Count" doc:"Leaves of the tree that the proof is about; absent before the end"`
+	Body        []byte
+}
+
+func (a *API) getChunk(ctx context.Context, actor pam.Actor, in *struct {
+	ByID
+	N int64 `path:"n" minimum:"0"`
+},
+) (*chunkAnswer, error) {
+	p, err := a.Recordings.Chunk(ctx, actor, pam.RecordingID(in.ID), in.N)
+	if err != nil {
+		return nil, err
+	}
+	return &chunkAnswer{ContentType: "application/octet-stream", Proof: strings.Join(encodeHashes(p.Path), ","), Count: number(p.Count), Body: p.Bytes}, nil
+}
+
+func (a *API) postRecordingKey(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.RecordingKey], error) {
+	key, err := a.Recordings.Key(ctx, actor, pam.RecordingID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	return &answer[v1.RecordingKey]{v1.RecordingKey{Key: base64.StdEncoding.EncodeToString(key.Expose())}}, nil
 }
 
 func (a *API) verifyRecording(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.RecordingVerification], error) {

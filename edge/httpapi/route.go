@@ -83,6 +83,11 @@ func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*
 		}
 		return out, nil
 	})
+	if typeOf[O]() == typeOf[chunkAnswer]() {
+		success := a.huma.OpenAPI().Paths[op.Path].Get.Responses[strconv.Itoa(rt.status)]
+		success.Content = map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}
+		delete(success.Headers, "Content-Type")
+	}
 	if rt.body != nil {
 		documentBody(a.huma.OpenAPI(), op, rt)
 	}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
@@ -38,6 +39,16 @@ func Origin(org pam.OrgID) string {
 		return "vaultpam/instance"
 	}
 	return "vaultpam/" + string(org)
+}
+
+// PublicKey returns the 32 bytes of the ed25519 key in VerifierKey, to whoever
+// may read the log.
+func (l *Log) PublicKey(ctx context.Context, a pam.Actor, instance bool) ([]byte, error) {
+	org, err := scope(a, instance)
+	if err != nil {
+		return nil, err
+	}
+	return l.signer.PublicKey(ctx, org)
 }
 
 // VerifierKey returns the key that checks org's checkpoints, as
@@ -211,26 +222,38 @@ func openNote(text, key string) (Checkpoint, error) {
 	return Checkpoint{Size: size, Root: root, Note: text}, nil
 }
 
+// Inclusion is a proof that an event is in a log.
+type Inclusion struct {
+	Event  []byte // the bytes that were hashed
+	Leaf   Hash
+	Size   int64  // of the tree
+	Hashes []Hash // RFC 6962 section 2.1.1, lowest first
+}
+
 // InclusionProof proves to whoever holds a checkpoint of treeSize that event
-// leafIndex is in it (RFC 6962 section 2.1.1), and returns the leaf's hash.
-// treeSize 0 means the log as it stands.
-func (l *Log) InclusionProof(ctx context.Context, a pam.Actor, instance bool, leafIndex, treeSize int64) (proof []Hash, leaf Hash, size int64, err error) {
+// leafIndex is in it. treeSize 0 means the log as it stands.
+func (l *Log) InclusionProof(ctx context.Context, a pam.Actor, instance bool, leafIndex, treeSize int64) (Inclusion, error) {
+	const op = "prove inclusion"
 	org, size, err := l.proofScope(ctx, a, instance, treeSize)
 	if err != nil {
-		return nil, Hash{}, 0, err
+		return Inclusion{}, err
 	}
 	if leafIndex < 0 || leafIndex >= size {
-		return nil, Hash{}, 0, badProof("leaf_index", "is not in a tree of that size")
+		return Inclusion{}, badProof("leaf_index", "is not in a tree of that size")
 	}
 	p, err := tlog.ProveRecord(size, leafIndex, readerOf(ctx, l.store, org))
 	if err != nil {
-		return nil, Hash{}, 0, pam.Wrap("prove inclusion", err)
+		return Inclusion{}, pam.Wrap(op, err)
 	}
-	leaves, err := l.store.Hashes(ctx, org, 0, leafIndex, leafIndex+1)
-	if err != nil || len(leaves) != 1 {
-		return nil, Hash{}, 0, pam.Wrap("prove inclusion", fmt.Errorf("leaf %d: %w", leafIndex, errAltered))
+	out := Inclusion{Size: size, Hashes: hashesOf(p)}
+	err = l.store.Range(ctx, org, leafIndex, leafIndex+1, func(_ int64, canonical []byte, hash Hash) error {
+		out.Event, out.Leaf = bytes.Clone(canonical), hash
+		return nil
+	})
+	if err == nil && out.Event == nil {
+		err = fmt.Errorf("leaf %d: %w", leafIndex, errAltered)
 	}
-	return hashesOf(p), leaves[0], size, nil
+	return out, pam.Wrap(op, err)
 }
 
 // ConsistencyProof proves to whoever holds checkpoints of both sizes that the

@@ -200,8 +200,8 @@ func (s *Service) scan(ctx context.Context, r Recording, blob BlobReader, limit 
 	if err != nil {
 		return nil, err
 	}
-	if h := sc.header; h.id != r.ID || h.org != r.Org || h.session != r.SessionID {
-		return nil, fmt.Errorf("the file holds another recording, %.40q", h.id)
+	if err := sc.belongs(r); err != nil {
+		return nil, err
 	}
 	key, err := s.sealer.Open(ctx, keyBinding(r.Org, r.ID), sc.header.sealedKey)
 	if err != nil {

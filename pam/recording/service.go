@@ -45,6 +45,7 @@ type Service struct {
 	log    *slog.Logger
 	zstd   *zstd.Encoder // shared: its EncodeAll may be called concurrently
 
+	indexes    indexCache
 	flushAfter time.Duration // from a byte to the chunk that holds it; a field so that tests need not wait
 
 	mu   sync.Mutex                  // guards live

@@ -172,6 +172,9 @@ var scenarios = []row{
 	{"GET /recordings/{id}", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/recordings/%s", theRecording)},
 	{"GET /recordings/{id}/content", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/content", theRecording)},
 	{"GET /recordings/{id}/verify", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/recordings/%s/verify", theRecording)},
+	{"GET /recordings/{id}/chunks", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/chunks", theRecording)},
+	{"GET /recordings/{id}/chunks/{n}", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/chunks/0", theRecording)},
+	{"POST /recordings/{id}/key", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/key", theRecording)},
 
 	{"GET /audit-events", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events")},
 	{"GET /audit-events/export", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events/export")},
