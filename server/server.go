@@ -36,6 +36,7 @@ import (
 	"vaultpam/pam/resource"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
+	"vaultpam/pam/stats"
 	"vaultpam/server/demo"
 	"vaultpam/store"
 	"vaultpam/store/blobfs"
@@ -210,7 +211,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})

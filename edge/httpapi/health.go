@@ -19,7 +19,12 @@ func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
 // wrong is named, not described: the details are in the log.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	callOf(r.Context()).route = "/readyz"
-	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	health, status := a.health(r.Context())
+	writeJSON(w, status, health)
+}
+
+func (a *API) health(ctx context.Context) (v1.Health, int) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	health, status := v1.Health{Status: "ok", Checks: map[string]string{}}, http.StatusOK
 	for name, err := range a.Ready(ctx) {
@@ -29,7 +34,7 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 			health.Checks[name], health.Status, status = "unavailable", "unavailable", http.StatusServiceUnavailable
 		}
 	}
-	writeJSON(w, status, health)
+	return health, status
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

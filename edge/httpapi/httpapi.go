@@ -35,6 +35,7 @@ import (
 	"vaultpam/pam/resource"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
+	"vaultpam/pam/stats"
 )
 
 // Deps is what the API serves.
@@ -58,6 +59,7 @@ type Deps struct {
 	Sessions      *session.Service
 	Recordings    *recording.Service
 	Audit         *audit.Log
+	Stats         *stats.Service
 	Broker        *broker.Broker
 	Terminal      Terminal
 	Vault         Vault

@@ -100,6 +100,8 @@ func (a *API) routes() {
 	serve(a, route{"GET /recordings/{id}/chunks/{n}", "One encrypted chunk, with its proof", member, "recordings:read", ok, 0, nil}, a.getChunk)
 	serve(a, route{"POST /recordings/{id}/key", "The key that opens the chunks", member, "recordings:read", ok, sensitive | secrets, nil}, a.postRecordingKey)
 
+	serve(a, route{"GET /stats", "Figures of the organization", member, "org:read", ok, 0, nil}, a.getStats)
+
 	serve(a, route{"GET /audit-events", "The audit log, newest first", member, "audit:read", ok, 0, nil}, a.listEvents)
 	serve(a, route{"GET /audit-events/export", "The audit log with its signed checkpoint", member, "audit:read", ok, 0, nil}, a.exportEvents)
 	serve(a, route{"GET /audit-log/checkpoint", "The log's signed checkpoint", member, "audit:read", ok, 0, nil}, a.getCheckpoint)

@@ -21,7 +21,7 @@ CREATE INDEX memberships_order ON memberships (org_id, email, user_id, name, rol
 CREATE INDEX memberships_created ON memberships (org_id, user_id, email, name, role, status);
 
 CREATE INDEX sessions_length ON sessions (org_id, session_id, started_at, ended_at);
-CREATE INDEX recordings_length ON recordings (org_id, recording_id, duration_ms);
+CREATE INDEX recordings_length ON recordings (org_id, recording_id, duration_ms, size_bytes);
 
 -- Of events from before, the address stands in canonical alone.
 ALTER TABLE audit_events ADD COLUMN source_ip TEXT NOT NULL DEFAULT '';

@@ -176,6 +176,8 @@ var scenarios = []row{
 	{"GET /recordings/{id}/chunks/{n}", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/chunks/0", theRecording)},
 	{"POST /recordings/{id}/key", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/key", theRecording)},
 
+	{"GET /stats", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/stats")},
+
 	{"GET /audit-events", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events")},
 	{"GET /audit-events/export", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events/export")},
 	{"GET /audit-log/checkpoint", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-log/checkpoint")},
