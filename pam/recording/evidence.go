@@ -99,9 +99,11 @@ func (s *Service) Chunk(ctx context.Context, actor pam.Actor, id pam.RecordingID
 		return Proven{}, pam.Wrap(op, err)
 	}
 	defer blob.Close()
-	x, err := s.index(ctx, r, blob)
-	if err != nil {
-		return Proven{}, unreadable(op, err)
+	x := s.indexes.get(r.ID)
+	if x == nil {
+		if x, err = s.index(ctx, r, blob); err != nil {
+			return Proven{}, unreadable(op, err)
+		}
 	}
 	if n < 0 || n >= int64(len(x.chunks)) {
 		return Proven{}, pam.Errorf(pam.NotFound, op, "The recording has no such chunk.")
@@ -190,9 +192,6 @@ func (s *Service) headed(r Recording, blob BlobReader) (*scanner, error) {
 
 // index finds the parts of a file. Of a sealed recording it remembers them.
 func (s *Service) index(ctx context.Context, r Recording, blob BlobReader) (*chunkIndex, error) {
-	if x := s.indexes.get(r.ID); x != nil {
-		return x, nil
-	}
 	sc, err := s.headed(r, blob)
 	if err != nil {
 		return nil, err
@@ -273,7 +272,8 @@ const maxIndexed = 200_000
 
 // indexCache remembers where the chunks of sealed recordings lie, so that a
 // player that reads one after the other does not have them looked for each
-// time.
+// time. [Service.Evidence], with which every player begins, looks anew: a file
+// may have been mended.
 type indexCache struct {
 	mu      sync.Mutex // guards all below
 	chunks  int
@@ -292,8 +292,9 @@ func (c *indexCache) put(id pam.RecordingID, x *chunkIndex) {
 	if c.entries == nil || c.chunks+len(x.chunks) > maxIndexed {
 		c.entries, c.chunks = map[pam.RecordingID]*chunkIndex{}, 0
 	}
-	if _, twice := c.entries[id]; !twice {
-		c.entries[id] = x
-		c.chunks += len(x.chunks)
+	if old := c.entries[id]; old != nil {
+		c.chunks -= len(old.chunks)
 	}
+	c.entries[id] = x
+	c.chunks += len(x.chunks)
 }

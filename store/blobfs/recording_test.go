@@ -88,7 +88,7 @@ func (s *oneRow) Append(context.Context, pam.OrgID, ...audit.Entry) error { retu
 
 var (
 	started = time.Now().UTC().Truncate(time.Microsecond)
-	actor   = pam.Actor{User: "usr_1", Org: "org_1"}
+	actor   = pam.Actor{User: "usr_1", Org: "org_1", Role: pam.Auditor}
 )
 
 func newService(tb testing.TB, dir string) (*recording.Service, *oneRow) {

@@ -64,6 +64,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 			continue
 		}
 		_, rest, _ = strings.Cut(rest, "}")
+		rest = strings.ReplaceAll(rest, "{n}", "0")
 		paths := [][2]string{{noun + "/" + theirs + rest, noun + "/" + absent(theirs) + rest}}
 		if head, member := "/members/", "{member_id}"; strings.Contains(rest, member) {
 			with := func(s, m string) string { return noun + "/" + s + head + m }
