@@ -15,12 +15,12 @@ import (
 )
 
 const sessionColumns = `org_id, session_id, status, protocol, user_id, safe_id, resource_id, account_id, recording_id, node, reason, client_ip,
-	bytes_in, bytes_out, started_at, expires_at, ended_at, end_reason, kill_reason`
+	bytes_in, bytes_out, started_at, expires_at, ended_at, end_reason, kill_reason, auth_id`
 
 func scanSession(r row) (session.Session, error) {
 	var s session.Session
 	err := r.Scan(&s.Org, &s.ID, &s.Status, &s.Protocol, &s.UserID, &s.SafeID, &s.ResourceID, &s.AccountID, &s.RecordingID, &s.Node, &s.Reason, &s.ClientIP,
-		&s.BytesIn, &s.BytesOut, intoTime(&s.StartedAt), intoTime(&s.ExpiresAt), intoTime(&s.EndedAt), &s.EndReason, &s.KillReason)
+		&s.BytesIn, &s.BytesOut, intoTime(&s.StartedAt), intoTime(&s.ExpiresAt), intoTime(&s.EndedAt), &s.EndReason, &s.KillReason, &s.AuthID)
 	return s, err
 }
 
@@ -58,9 +58,9 @@ func (db *DB) ListSessions(ctx context.Context, org pam.OrgID, f session.Filter)
 
 // insertSession stores s with the given status.
 func insertSession(ctx context.Context, tx *Tx, org pam.OrgID, s session.Session) error {
-	_, err := tx.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, 0, '', '')`,
+	_, err := tx.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, 0, '', '', ?)`,
 		string(org), string(s.ID), string(session.Pending), string(s.Protocol), string(s.UserID), string(s.SafeID), string(s.ResourceID), string(s.AccountID),
-		string(s.RecordingID), s.Node, s.Reason, s.ClientIP, micros(s.StartedAt), micros(s.ExpiresAt))
+		string(s.RecordingID), s.Node, s.Reason, s.ClientIP, micros(s.StartedAt), micros(s.ExpiresAt), s.AuthID)
 	if err == nil {
 		tx.changed(org, pam.SubjectSession, string(s.ID))
 	}
@@ -88,9 +88,9 @@ func (db *DB) LaunchedSession(ctx context.Context, org pam.OrgID, s session.Sess
 func (db *DB) BeginSession(ctx context.Context, org pam.OrgID, s session.Session, adopt bool, r *recording.Recording, events ...audit.Entry) error {
 	return db.write(ctx, "begin session", func(ctx context.Context, tx *Tx) error {
 		if adopt {
-			err := tx.mustTouch(ctx, pam.Conflict, `UPDATE sessions SET node = ?, recording_id = ?, client_ip = ?, started_at = ?, expires_at = ?
+			err := tx.mustTouch(ctx, pam.Conflict, `UPDATE sessions SET node = ?, recording_id = ?, client_ip = ?, started_at = ?, expires_at = ?, auth_id = ?
 				WHERE org_id = ? AND session_id = ? AND status = 'pending' AND node = '' AND kill_reason = '' AND expires_at > ?`,
-				s.Node, string(s.RecordingID), s.ClientIP, micros(s.StartedAt), micros(s.ExpiresAt), string(org), string(s.ID), micros(s.StartedAt))
+				s.Node, string(s.RecordingID), s.ClientIP, micros(s.StartedAt), micros(s.ExpiresAt), s.AuthID, string(org), string(s.ID), micros(s.StartedAt))
 			if err != nil {
 				return err
 			}
@@ -103,6 +103,15 @@ func (db *DB) BeginSession(ctx context.Context, org pam.OrgID, s session.Session
 		}
 		return insertRecording(ctx, tx, org, *r)
 	}, events...)
+}
+
+// cutSessions asks for the end of what the user has opened, or only launched,
+// with a login, token or key that is being revoked.
+func cutSessions(ctx context.Context, tx *Tx, user pam.UserID, auth, kind string) error {
+	tx.changed(pam.InstanceOrg, pam.SubjectUser, string(user))
+	_, err := tx.exec(ctx, `UPDATE sessions SET kill_reason = ? WHERE user_id = ? AND auth_id = ? AND status IN ('pending', 'active') AND kill_reason = ''`,
+		"ended: its "+kind+" was revoked", string(user), auth)
+	return err
 }
 
 const sessionExists = `SELECT 1 FROM sessions WHERE org_id = ? AND session_id = ?`

@@ -117,6 +117,17 @@ func (db *DB) EndLogin(ctx context.Context, user pam.UserID, id pam.LoginID, e a
 	}, e)
 }
 
+// RevokeLogin implements identity.Store.
+func (db *DB) RevokeLogin(ctx context.Context, user pam.UserID, id pam.LoginID, e audit.Entry) error {
+	return db.write(ctx, "revoke login", func(ctx context.Context, tx *Tx) error {
+		tx.changed(pam.InstanceOrg, pam.SubjectLogin, string(id))
+		if err := tx.mustTouch(ctx, pam.NotFound, `DELETE FROM logins WHERE id = ? AND user_id = ?`, id, user); err != nil {
+			return err
+		}
+		return cutSessions(ctx, tx, user, string(id), "login")
+	}, e)
+}
+
 // SetPassword implements identity.Store.
 func (db *DB) SetPassword(ctx context.Context, user pam.UserID, hash string, keep pam.LoginID, e audit.Entry) error {
 	return db.write(ctx, "set password", func(ctx context.Context, tx *Tx) error {
@@ -172,7 +183,10 @@ func (db *DB) AccessTokensOf(ctx context.Context, id pam.OrgID, user pam.UserID)
 func (db *DB) RevokeAccessToken(ctx context.Context, id pam.OrgID, user pam.UserID, token pam.TokenID, e audit.Entry) error {
 	return db.write(ctx, "revoke personal access token", func(ctx context.Context, tx *Tx) error {
 		tx.changed(id, pam.SubjectLogin, string(token))
-		return tx.mustTouch(ctx, pam.NotFound, `DELETE FROM access_tokens WHERE org_id = ? AND user_id = ? AND id = ?`, id, user, token)
+		if err := tx.mustTouch(ctx, pam.NotFound, `DELETE FROM access_tokens WHERE org_id = ? AND user_id = ? AND id = ?`, id, user, token); err != nil {
+			return err
+		}
+		return cutSessions(ctx, tx, user, string(token), "token")
 	}, e)
 }
 
@@ -199,7 +213,10 @@ func (db *DB) SSHKeysOf(ctx context.Context, user pam.UserID) ([]identity.SSHKey
 func (db *DB) RemoveSSHKey(ctx context.Context, user pam.UserID, id pam.KeyID, e audit.Entry) error {
 	return db.write(ctx, "remove SSH key", func(ctx context.Context, tx *Tx) error {
 		tx.changed(pam.InstanceOrg, pam.SubjectUser, string(user))
-		return tx.mustTouch(ctx, pam.NotFound, `DELETE FROM ssh_keys WHERE user_id = ? AND id = ?`, user, id)
+		if err := tx.mustTouch(ctx, pam.NotFound, `DELETE FROM ssh_keys WHERE user_id = ? AND id = ?`, user, id); err != nil {
+			return err
+		}
+		return cutSessions(ctx, tx, user, string(id), "key")
 	}, e)
 }
 

@@ -76,6 +76,26 @@ func TestWhatASessionRestsOnCutsItWithinASecond(t *testing.T) {
 	}
 }
 
+func TestRemovedKeyCutsWhatItOpened(t *testing.T) {
+	w := newWorld(t)
+	path, _ := w.newKey(&w.alice)
+	byKey := w.busy("-o", "PreferredAuthentications=publickey", "-o", "IdentitiesOnly=yes", "-i", path)
+	keyed := w.last()
+	w.busy()
+	keys, err := w.ids.SSHKeys(t.Context(), w.alice)
+	w.must(err)
+	if len(keys) != 1 || keyed.AuthID != string(keys[0].ID) || w.last().AuthID != "" {
+		t.Fatalf("%+v opened %+v and %+v", keys, keyed, w.last())
+	}
+	w.must(w.ids.RemoveSSHKey(t.Context(), w.alice, keys[0].ID))
+	if r := wait(t, byKey); r.code != 255 || !strings.Contains(r.err, "This session was ended: its key was revoked.") {
+		t.Errorf("%+v", r)
+	}
+	if s := w.last(); !s.Status.Open() || s.KillReason != "" {
+		t.Errorf("a session by password: %+v", s)
+	}
+}
+
 func TestTimeAndSilenceEndASessionAfterAWarning(t *testing.T) {
 	w := newWorld(t)
 	c := w.busy("-tt")

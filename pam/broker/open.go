@@ -133,7 +133,7 @@ func (b *Broker) session(p place, want Want) session.Session {
 	s := session.Session{
 		ID: pam.SessionID(b.IDs.New(pam.PrefixSession)), Org: p.actor.Org, Status: session.Pending, Protocol: p.resource.Type,
 		UserID: p.actor.User, SafeID: p.safe.ID, ResourceID: p.resource.ID, AccountID: p.account.ID, Reason: want.Reason,
-		StartedAt: b.Clock.Now(),
+		AuthID: p.actor.TokenID, StartedAt: b.Clock.Now(),
 	}
 	if p.actor.From.IsValid() {
 		s.ClientIP = p.actor.From.String()

@@ -108,6 +108,9 @@ type Store interface {
 	StepUpLogin(ctx context.Context, user pam.UserID, id pam.LoginID, at time.Time, e audit.Entry) error
 	// EndLogin is NotFound for a login of another user.
 	EndLogin(ctx context.Context, user pam.UserID, id pam.LoginID, e audit.Entry) error
+	// RevokeLogin is EndLogin, and ends the sessions that were opened with the
+	// login. So do RevokeAccessToken and RemoveSSHKey with theirs.
+	RevokeLogin(ctx context.Context, user pam.UserID, id pam.LoginID, e audit.Entry) error
 	// SetPassword stores a hash, clears MustChange and ends all other logins.
 	SetPassword(ctx context.Context, user pam.UserID, hash string, keep pam.LoginID, e audit.Entry) error
 	// Rehash replaces a hash by one of the same password with newer

@@ -86,12 +86,13 @@ func (s *Service) Logins(ctx context.Context, a pam.Actor) ([]Login, error) {
 	return slices.DeleteFunc(all, func(l Login) bool { return s.idle(l, now) }), err
 }
 
-// RevokeLogin ends one of the actor's logins.
+// RevokeLogin ends one of the actor's logins, and what was opened with it: who
+// signs out is done with the login, who revokes one does not trust it.
 func (s *Service) RevokeLogin(ctx context.Context, a pam.Actor, id pam.LoginID) error {
 	if err := selfOnly(a, "revoke login"); err != nil {
 		return err
 	}
-	return s.store.EndLogin(ctx, a.User, id, s.event(a, audit.LoginRevoked, selfParty(a), map[string]any{"login_id": string(id)}))
+	return s.store.RevokeLogin(ctx, a.User, id, s.event(a, audit.LoginRevoked, selfParty(a), map[string]any{"login_id": string(id)}))
 }
 
 // StepUp authenticates the actor anew with their password and returns until

@@ -65,8 +65,9 @@ type Session struct {
 	Node        string          // the process that serves it; "" while launched and not yet connected
 	Reason      string          // what the user gave as the reason for it
 	ClientIP    string
-	BytesIn     int64 // from the client to the target
-	BytesOut    int64 // from the target to the client
+	AuthID      string // the login, token or key that it was opened with; "" for a password
+	BytesIn     int64  // from the client to the target
+	BytesOut    int64  // from the target to the client
 	StartedAt   time.Time
 	ExpiresAt   time.Time
 	EndedAt     time.Time // zero while open

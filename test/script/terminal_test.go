@@ -156,6 +156,51 @@ func TestAttackTerminalFromAnotherSite(t *testing.T) {
 	}
 }
 
+// Signing out ends a login and nothing else. To revoke a login, a token or a
+// key is to say that somebody else may have it.
+func TestRevocationCutsWhatWasOpenedWithIt(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner := p.owner()
+	demo := owner.safe("Demo").ID
+	open := func(c *caller) (*screen, v1.Launch) {
+		launch := read[v1.Launch](c.call("POST", "/sessions", v1.SessionIn{SafeID: demo}))
+		s, _ := p.nobody().terminal(launch.TerminalURL, p.base)
+		s.hello(launch.TerminalTicket).told("ready")
+		return s, launch
+	}
+	stolen := p.login(ownerEmail, ownerPassword)
+	out := p.login(ownerEmail, ownerPassword)
+	token := read[v1.PersonalAccessToken](owner.call("POST", "/personal-access-tokens", v1.PersonalAccessTokenIn{Name: "ci", Scopes: []string{"sessions:launch"}, ExpiresInDays: 1}))
+	machine := *owner
+	machine.token = token.Token
+
+	byStolen, _ := open(stolen)
+	byOut, _ := open(out)
+	byToken, _ := open(&machine)
+	waiting := read[v1.Launch](stolen.call("POST", "/sessions", v1.SessionIn{SafeID: demo}))
+	out.call("POST", "/auth/logout", nil).want(http.StatusNoContent)
+	for _, l := range read[[]v1.Login](stolen.call("GET", "/me/logins", nil)) {
+		if l.Current {
+			owner.call("DELETE", "/me/logins/"+l.ID, nil).want(http.StatusNoContent)
+		}
+	}
+	began := time.Now()
+	if exit := byStolen.told("exit"); exit["reason"] != "ended: its login was revoked" || time.Since(began) > time.Second {
+		t.Errorf("%v after %s", exit, time.Since(began))
+	}
+	late, _ := p.nobody().terminal(waiting.TerminalURL, p.base)
+	if m := late.hello(waiting.TerminalTicket).told("error"); m["code"] != "CONFLICT" {
+		t.Errorf("a launch of the revoked login: %v", m)
+	}
+	owner.call("DELETE", "/personal-access-tokens/"+token.ID, nil).want(http.StatusNoContent)
+	if exit := byToken.told("exit"); exit["reason"] != "ended: its token was revoked" {
+		t.Errorf("%v", exit)
+	}
+	byOut.enter("echo $((6*7))")
+	byOut.until("a session outlives the login", func() bool { return strings.Contains(byOut.shown, "42") })
+}
+
 func TestStopTellsTerminals(t *testing.T) {
 	t.Parallel()
 	p := startServer(t)
