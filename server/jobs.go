@@ -13,7 +13,7 @@ import (
 
 // How often the jobs run.
 const (
-	recoverEvery = 30 * time.Second
+	recoverEvery = 10 * time.Second // after session.NodeSilent: within a minute of a restart
 	purgeEvery   = time.Hour
 )
 

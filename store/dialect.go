@@ -1,7 +1,11 @@
 package store
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"io"
+	"net"
 	"strconv"
 	"strings"
 
@@ -30,12 +34,14 @@ const (
 	referenceFault
 	fullFault
 	transientFault // the same transaction may succeed when tried again
+	awayFault      // the database, or the way to it, is gone; a commit under way may have happened
 )
 
 func (d dialect) isUnique(err error) bool    { return d.fault(err) == uniqueFault }
 func (d dialect) isReference(err error) bool { return d.fault(err) == referenceFault }
 func (d dialect) isFull(err error) bool      { return d.fault(err) == fullFault }
 func (d dialect) isTransient(err error) bool { return d.fault(err) == transientFault }
+func (d dialect) isAway(err error) bool      { return d.fault(err) == awayFault }
 
 // rebind turns text, written with ?, into the dialect's form. A ? inside of a
 // quoted string stays.
@@ -80,6 +86,8 @@ func sqliteFault(err error) fault {
 		return fullFault
 	case sqlitelib.SQLITE_BUSY:
 		return transientFault
+	case sqlitelib.SQLITE_IOERR, sqlitelib.SQLITE_CANTOPEN, sqlitelib.SQLITE_READONLY:
+		return awayFault
 	}
 	return otherFault
 }
@@ -90,6 +98,9 @@ var postgresDialect = dialect{migrations: goose.DialectPostgres, numbered: true,
 func postgresFault(err error) fault {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
+		if lostConnection(err) {
+			return awayFault
+		}
 		return otherFault
 	}
 	switch e.Code {
@@ -101,6 +112,28 @@ func postgresFault(err error) fault {
 		return fullFault
 	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
 		return transientFault
+	case "57P01", "57P02", "57P03", "53300", "25006": // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read_only_sql_transaction
+		return awayFault
+	}
+	if strings.HasPrefix(e.Code, "08") { // connection_exception
+		return awayFault
 	}
 	return otherFault
+}
+
+// lostConnection says whether err is of the connection rather than of the
+// server at its other end.
+func lostConnection(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	for _, lost := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, driver.ErrBadConn, sql.ErrConnDone} {
+		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	return pgconn.SafeToRetry(err) // nothing was sent, since the connection was closed before
 }

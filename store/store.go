@@ -191,6 +191,8 @@ func (db *DB) failed(op string, err error) error {
 		return &pam.Error{Kind: pam.Unavailable, Op: op, Public: "The database cannot be written: no space is left.", Err: err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &pam.Error{Kind: pam.Unavailable, Op: op, Err: err}
+	case db.dialect.isAway(err):
+		return &pam.Error{Kind: pam.Unavailable, Op: op, Public: "The database cannot be used right now.", Err: err}
 	}
 	return &pam.Error{Kind: pam.Internal, Op: op, Err: err}
 }

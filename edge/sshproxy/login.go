@@ -69,8 +69,7 @@ func (l *login) password(m ssh.ConnMetadata, password []byte) (*ssh.Permissions,
 	defer v.Wipe()
 	actor, err := l.s.Identity.AuthenticatePassword(l.ctx, n.email, v, l.client())
 	if err != nil {
-		l.note(err)
-		return nil, errLogin
+		return nil, l.failed(err)
 	}
 	return permissions(actor), nil
 }
@@ -93,8 +92,7 @@ func (l *login) proved(m ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions
 	}
 	actor, err := l.s.Identity.AuthenticateKey(l.ctx, n.email, key, l.client())
 	if err != nil {
-		l.note(err)
-		return nil, errLogin
+		return nil, l.failed(err)
 	}
 	return permissions(actor), nil
 }
@@ -103,9 +101,13 @@ func (l *login) client() identity.Client {
 	return identity.Client{From: l.from}
 }
 
-// note logs a failure that is not the client's.
-func (l *login) note(err error) {
-	if k := pam.KindOf(err); k == pam.Internal || k == pam.Unavailable {
-		l.s.Log.Error("login could not be decided", "client", l.from, "error", err)
+// failed is what the client hears of a failure. One that is not the client's is
+// logged and said: it has nothing to do with who logs in.
+func (l *login) failed(err error) error {
+	k := pam.KindOf(err)
+	if k != pam.Internal && k != pam.Unavailable {
+		return errLogin
 	}
+	l.s.Log.Error("login could not be decided", "client", l.from, "error", err)
+	return &ssh.BannerError{Err: errLogin, Message: "vaultpam: Nobody can sign in right now. Try again later.\n"}
 }

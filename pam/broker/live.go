@@ -89,6 +89,28 @@ func (l *Live) Warnings() <-chan string { return l.warn }
 // cut ends Context; the first cause stays.
 func (l *Live) cut(c *Cut) { l.cancel(c) }
 
+// kept is a recording whose loss cuts its session at once, so that whoever
+// meets it first tells the user and the log the same.
+type kept struct {
+	l *Live
+	w *recording.Writer
+}
+
+func (k kept) Output(p []byte) error          { return k.l.lost(k.w.Output(p)) }
+func (k kept) Input(p []byte) error           { return k.l.lost(k.w.Input(p)) }
+func (k kept) Resize(cols, rows uint16) error { return k.l.lost(k.w.Resize(cols, rows)) }
+func (k kept) Marker(kind, text string) error { return k.l.lost(k.w.Marker(kind, text)) }
+
+// lost cuts the session if its recording has failed, and returns why the
+// session is over.
+func (l *Live) lost(err error) error {
+	if err == nil {
+		return nil
+	}
+	l.cut(&Cut{Reason: "recording lost", Sentence: "This session was ended: it cannot be recorded any more.", Failed: true})
+	return l.Err()
+}
+
 // Login opens the credential, the first time that it is called. The event
 // CREDENTIAL_INJECTED is durable before the vault is asked. Call it only after
 // the target has proved who it is.

@@ -232,7 +232,7 @@ func (b *Broker) connect(ctx context.Context, l *Live, p place, want Want) error
 			}
 			return &pam.Error{Kind: pam.Unavailable, Op: "start recording", Public: "The session cannot be recorded, so it does not start.", Err: err}
 		}
-		l.Rec = w
+		l.Rec = kept{l, w}
 		l.writer.Store(w)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

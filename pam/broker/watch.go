@@ -150,8 +150,7 @@ func (b *Broker) Sweep() {
 
 func (b *Broker) sweep(l *Live, now time.Time) {
 	quiet := now.Sub(time.UnixMicro(l.touched.Load()))
-	if w := l.writer.Load(); w != nil && w.Err() != nil {
-		l.cut(&Cut{Reason: "recording lost", Sentence: "This session was ended: it cannot be recorded any more.", Failed: true})
+	if w := l.writer.Load(); w != nil && l.lost(w.Err()) != nil {
 		return
 	}
 	switch {

@@ -24,7 +24,7 @@ type Recovery struct {
 // RecoverAll deals with every recording in progress whose writer is dead: what
 // verifies is kept, a final chunk and the seal are added, flagged as recovered;
 // what cannot be read gets the status error. It is called at start, when the
-// vault opens, and every half minute; it never touches a recording that is
+// vault opens, and every few seconds; it never touches a recording that is
 // being written, by this process or (as far as the blob store can tell) by
 // another. The error is the first reason for which something waits.
 func (s *Service) RecoverAll(ctx context.Context) (Recovery, error) {

@@ -21,8 +21,10 @@ import (
 // server is a PostgreSQL server that listens on a Unix socket in a directory
 // of its own.
 type server struct {
-	dir string
-	cmd *exec.Cmd
+	dir      string
+	postgres string // the program
+	attr     *syscall.SysProcAttr
+	cmd      *exec.Cmd // nil while it does not run
 }
 
 var (
@@ -68,29 +70,37 @@ func newServer() (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	c := exec.Command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	c := exec.Command(initdb, "-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	c.SysProcAttr, c.Dir = attr, dir
 	if out, err := c.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
+	s.postgres, s.attr = filepath.Join(filepath.Dir(initdb), "postgres"), attr
+	if err := s.start(); err != nil {
 		return nil, err
 	}
+	return s, nil
+}
+
+// start starts the server on its data and waits until it answers.
+func (s *server) start() error {
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
 	defer log.Close()
-	s.cmd = exec.Command(filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=300")
-	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = attr, dir, log, log
+	s.cmd = exec.Command(s.postgres, "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=300")
+	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.attr, s.dir, log, log
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if err = s.exec(context.Background(), "SELECT 1"); err == nil {
-			return s, nil
+			return nil
 		}
 		if time.Now().After(deadline) {
 			text, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("it does not answer: %w: %s", err, text)
+			return fmt.Errorf("it does not answer: %w: %s", err, text)
 		}
 	}
 }
@@ -144,11 +154,18 @@ func (s *server) exec(ctx context.Context, text string) error {
 	return err
 }
 
-// stop ends the server at once; nothing in it is worth a clean end.
-func (s *server) stop() {
+// kill ends the server at once, as a crash does: what had committed is replayed
+// from its log at the next start.
+func (s *server) kill() {
 	if s.cmd != nil && s.cmd.Process != nil {
 		_ = s.cmd.Process.Signal(syscall.SIGQUIT)
 		_ = s.cmd.Wait()
+		s.cmd = nil
 	}
+}
+
+// stop ends the server for good.
+func (s *server) stop() {
+	s.kill()
 	_ = os.RemoveAll(s.dir)
 }

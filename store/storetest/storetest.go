@@ -104,3 +104,34 @@ func Postgres(t testing.TB) string {
 }
 
 var databases atomic.Int64
+
+// Server is a PostgreSQL server of one test's own, which the test may kill.
+type Server struct {
+	t testing.TB
+	s *server
+}
+
+// NewServer starts a server, which ends with the test.
+func NewServer(t testing.TB) *Server {
+	t.Helper()
+	s, err := newServer()
+	if err != nil {
+		t.Fatalf("no PostgreSQL server (on Debian: apt-get install postgresql): %v", err)
+	}
+	t.Cleanup(s.stop)
+	return &Server{t, s}
+}
+
+// Address is the address of its database, which is empty at first.
+func (s *Server) Address() string { return s.s.address("postgres") }
+
+// Kill ends it as a crash does, and returns when it is gone.
+func (s *Server) Kill() { s.s.kill() }
+
+// Start starts it again after Kill.
+func (s *Server) Start() {
+	s.t.Helper()
+	if err := s.s.start(); err != nil {
+		s.t.Fatalf("start PostgreSQL again: %v", err)
+	}
+}
