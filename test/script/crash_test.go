@@ -73,9 +73,7 @@ func (l *ledger) round() {
 	l.t.Helper()
 	end := l.load()
 	s := l.session("demo")
-	for until := time.Now().Add(time.Duration(1200+rand.IntN(800)) * time.Millisecond); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
-		s.look()
-	}
+	s.watch(time.Duration(1200+rand.IntN(800)) * time.Millisecond)
 	l.keep()
 	s.until(time.Now())
 	l.p.kill()

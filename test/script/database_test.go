@@ -24,7 +24,7 @@ func TestDatabaseThatDiesLosesNothing(t *testing.T) {
 	for range 3 {
 		l.keep()
 		end := l.load()
-		time.Sleep(time.Second) // of load
+		s.watch(time.Second) // of load
 		s.look()
 		l.faulty.Store(true)
 		database.Kill()

@@ -123,9 +123,7 @@ func TestFullDiskRefusesClearlyAndLosesNothing(t *testing.T) {
 	l.runs("demo")
 	end := l.load()
 	s := l.session("demo")
-	for until := time.Now().Add(1500 * time.Millisecond); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
-		s.look()
-	}
+	s.watch(2 * time.Second)
 	l.keep()
 
 	l.faulty.Store(true)
@@ -143,7 +141,7 @@ func TestFullDiskRefusesClearlyAndLosesNothing(t *testing.T) {
 	for _, path := range []string{"/safes", "/audit-events", "/recordings", "/sessions", "/me"} {
 		l.owner.call("GET", path, nil).want(http.StatusOK)
 	}
-	l.refusedSession("no space is left", "cannot be recorded", "cannot be done right now")
+	l.refusedSession("Nobody can sign in right now.") // a login that cannot be put on record is none
 
 	free()
 	eventually(t, 10*time.Second, "writes work again", func() bool {
@@ -182,7 +180,7 @@ func TestFullDiskOfRecordingsEndsSessionsOnly(t *testing.T) {
 	l.keep()
 	patient, strict := l.session("patient"), l.session("demo")
 	patient.prints("tick 40\n")
-	strict.look()
+	strict.watch(2 * time.Second)
 
 	begun := time.Now()
 	free := fill(t, dir)
@@ -253,15 +251,24 @@ func TestLostRecordingsDirectoryRefusesSessions(t *testing.T) {
 			func() { must(t, os.Remove(dir)); must(t, os.Mkdir(dir, 0o700)); back() }, true,
 		},
 		{
-			"it is read-only", func() { must(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")) },
+			"it is read-only", func() {
+				eventually(t, 20*time.Second, "nothing is written any more", func() bool {
+					err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+					if err != nil && !errors.Is(err, syscall.EBUSY) {
+						t.Fatal(err)
+					}
+					return err == nil
+				})
+			},
 			func() { must(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT, "")) }, false,
 		},
 	} {
 		var s *counting
 		if c.live {
 			s = l.session("demo")
-			s.prints("tick 60\n")
-			s.look()
+			s.watch(1500 * time.Millisecond)
+		} else {
+			l.checkRecordings() // those that were cut are sealed now
 		}
 		begun := time.Now()
 		c.lose()

@@ -137,6 +137,13 @@ func (c *counting) look() {
 	}
 }
 
+// watch looks for so long.
+func (c *counting) watch(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		c.look()
+	}
+}
+
 // until notes what was shown more than a second before at: that must be in the
 // recording.
 func (c *counting) until(at time.Time) {

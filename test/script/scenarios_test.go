@@ -179,6 +179,9 @@ var scenarios = []row{
 	{"GET /stats", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/stats")},
 
 	{"GET /audit-events", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events")},
+	{"GET /audit-events/{id}", "401 404 403 403 403 403 200 200 200 403 403 200 200", func(w *world, _ *caller) ask {
+		return ask{path: "/audit-events/" + read[[]v1.AuditEvent](w.founder.call("GET", "/audit-events?limit=1&target_id="+w.shared.safe, nil))[0].ID}
+	}},
 	{"GET /audit-events/export", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events/export")},
 	{"GET /audit-log/checkpoint", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-log/checkpoint")},
 	{"GET /audit-log/proof", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-log/proof?leaf_index=0")},
