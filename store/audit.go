@@ -175,6 +175,12 @@ func (s auditLog) List(ctx context.Context, org pam.OrgID, f audit.Filter) ([]au
 	return events, s.db.failed(op, err)
 }
 
+// Event returns one event of org's log.
+func (s auditLog) Event(ctx context.Context, org pam.OrgID, id pam.EventID) (audit.Event, error) {
+	e, err := one(ctx, s.db, scanEvent, `SELECT canonical, leaf_index, leaf_hash FROM audit_events WHERE org_id = ? AND event_id = ?`, string(org), string(id))
+	return e, s.db.failed("read audit event", err)
+}
+
 // SearchEnd returns the last event that a search looks at when there are more.
 func (s auditLog) SearchEnd(ctx context.Context, org pam.OrgID, f audit.Filter) (pam.EventID, error) {
 	const op = "search audit events"

@@ -104,6 +104,20 @@ func TestEveryFilterFindsItsEventsOncePageByPage(t *testing.T) {
 	})
 }
 
+func TestAnEventIsReadInItsOwnLogAlone(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, open func() *store.DB) {
+		db := open()
+		want := history(t, db, org, 3)[1]
+		if got, err := db.Audit().Event(t.Context(), org, want.ID); err != nil || cmp.Diff(want, got) != "" {
+			t.Errorf("%v\n%s", err, cmp.Diff(want, got))
+		}
+		for log, id := range map[pam.OrgID]pam.EventID{"org_b": want.ID, pam.InstanceOrg: want.ID, org: "evt_00000000000000000000000000"} {
+			_, err := db.Audit().Event(t.Context(), log, id)
+			refused(t, err, pam.NotFound)
+		}
+	})
+}
+
 // However long the log, a page of a search looks at so many events; following
 // the cursors finds the rest.
 func TestASearchGoesOnPageByPage(t *testing.T) {

@@ -83,6 +83,15 @@ func (a *API) listEvents(ctx context.Context, actor pam.Actor, in *struct {
 	return out, nil
 }
 
+func (a *API) getEvent(ctx context.Context, actor pam.Actor, in *struct {
+	ByID
+	LogScope
+},
+) (*answer[v1.AuditEvent], error) {
+	e, err := a.Audit.Event(ctx, actor, in.Instance, pam.EventID(in.ID))
+	return reply(eventOf(e), err)
+}
+
 func (a *API) exportEvents(ctx context.Context, actor pam.Actor, in *struct {
 	LogScope
 	Format string    `query:"format" enum:"ndjson,csv" doc:"Default ndjson"`

@@ -103,6 +103,7 @@ func (a *API) routes() {
 	serve(a, route{"GET /stats", "Figures of the organization", member, "org:read", ok, 0, nil}, a.getStats)
 
 	serve(a, route{"GET /audit-events", "The audit log, newest first", member, "audit:read", ok, 0, nil}, a.listEvents)
+	serve(a, route{"GET /audit-events/{id}", "One event", member, "audit:read", ok, 0, nil}, a.getEvent)
 	serve(a, route{"GET /audit-events/export", "The audit log with its signed checkpoint", member, "audit:read", ok, 0, nil}, a.exportEvents)
 	serve(a, route{"GET /audit-log/checkpoint", "The log's signed checkpoint", member, "audit:read", ok, 0, nil}, a.getCheckpoint)
 	serve(a, route{"GET /audit-log/proof", "An inclusion or consistency proof", member, "audit:read", ok, 0, nil}, a.getProof)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -95,6 +96,7 @@ func TestWhatCannotBeWrittenExactlyIsRefused(t *testing.T) {
 func TestTheCatalogueIsDocumented(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Audit events\n\nGenerated from `pam/audit/catalogue.go`; `go test ./pam/audit -update` writes it anew.\n\n| type | title | category |\n|---|---|---|\n")
+	var rows []string
 	seen := map[Type]bool{}
 	for _, s := range Catalogue {
 		if seen[s.Type] {
@@ -102,16 +104,21 @@ func TestTheCatalogueIsDocumented(t *testing.T) {
 		}
 		seen[s.Type] = true
 		b.WriteString("| `" + string(s.Type) + "` | " + s.Title + " | " + s.Category + " |\n")
+		rows = append(rows, fmt.Sprintf("  [%q, %q, %q]", s.Type, s.Title, s.Category))
 	}
-	const path = "../../docs/audit-events.md"
-	if updating() {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
+	for path, want := range map[string]string{
+		"../../docs/audit-events.md": b.String(),
+		// What the console proposes when somebody looks for events.
+		"../../web/src/pages/audit/catalogue.json": "[\n" + strings.Join(rows, ",\n") + "\n]\n",
+	} {
+		if updating() {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil || string(got) != b.String() {
-		t.Errorf("docs/audit-events.md is not what the catalogue says (%v): run go test ./pam/audit -update", err)
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s is not what the catalogue says (%v): run go test ./pam/audit -update", path, err)
+		}
 	}
 }
 

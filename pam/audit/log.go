@@ -98,6 +98,15 @@ func (l *Log) List(ctx context.Context, a pam.Actor, instance bool, f Filter) (e
 	return events, more, err
 }
 
+// Event returns one event of the log that a asks for, or NotFound.
+func (l *Log) Event(ctx context.Context, a pam.Actor, instance bool, id pam.EventID) (Event, error) {
+	org, err := scope(a, instance)
+	if err != nil {
+		return Event{}, err
+	}
+	return l.store.Event(ctx, org, id)
+}
+
 // Checkpoint returns a checkpoint of org's log as it stands. It refuses with
 // an Internal error, and signs nothing, when the log does not extend the last
 // checkpoint: then somebody has changed what was written.

@@ -24,6 +24,8 @@ type Store interface {
 	// List returns events, newest first. A search for a text looks at
 	// [MaxSearched] events and no more.
 	List(ctx context.Context, org pam.OrgID, f Filter) ([]Event, error)
+	// Event returns one event, or NotFound.
+	Event(ctx context.Context, org pam.OrgID, id pam.EventID) (Event, error)
 	// SearchEnd returns the last event that a search looks at, when there are
 	// more: the cursor with which it goes on; else "".
 	SearchEnd(ctx context.Context, org pam.OrgID, f Filter) (pam.EventID, error)

@@ -117,6 +117,18 @@ func (s *Store) List(_ context.Context, org pam.OrgID, f audit.Filter) ([]audit.
 	return out, nil
 }
 
+// Event implements audit.Store.
+func (s *Store) Event(_ context.Context, org pam.OrgID, id pam.EventID) (audit.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, l := range s.Leaves[org] {
+		if l.Entry.ID == id {
+			return audit.Event{Entry: l.Entry, LeafIndex: int64(i), LeafHash: l.Hash}, nil
+		}
+	}
+	return audit.Event{}, &pam.Error{Kind: pam.NotFound, Op: "read audit event"}
+}
+
 // SearchEnd implements audit.Store: nothing is searched here.
 func (s *Store) SearchEnd(context.Context, pam.OrgID, audit.Filter) (pam.EventID, error) {
 	return "", nil
