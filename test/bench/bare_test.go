@@ -66,3 +66,10 @@ func bareCommand(t testing.TB, data bareData) (*exec.Cmd, string) {
 	cmd.Stdin = strings.NewReader(string(text))
 	return cmd, addr
 }
+
+// startBare starts the bare server in a process of its own.
+func startBare(t testing.TB, data bareData) *process {
+	t.Helper()
+	cmd, addr := bareCommand(t, data)
+	return start(t, cmd, addr, "/healthz")
+}

@@ -62,7 +62,7 @@ type process struct {
 	t    testing.TB
 	addr string // host:port of its HTTP
 	cmd  *exec.Cmd
-	log  *bytes.Buffer // complete once exited is closed
+	log  string // path of what it prints
 
 	exited chan struct{}
 }
@@ -71,8 +71,11 @@ type process struct {
 // GET path there.
 func start(t testing.TB, cmd *exec.Cmd, addr, path string) *process {
 	t.Helper()
-	p := &process{t: t, addr: addr, cmd: cmd, log: &bytes.Buffer{}, exited: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.log, p.log
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	must(t, err)
+	defer log.Close() // the program has its own
+	p := &process{t: t, addr: addr, cmd: cmd, log: log.Name(), exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = log, log
 	must(t, cmd.Start())
 	go func() { // ends with the process, which stop waits for
 		_ = cmd.Wait()
@@ -89,7 +92,8 @@ func start(t testing.TB, cmd *exec.Cmd, addr, path string) *process {
 		}
 		select {
 		case <-p.exited:
-			t.Fatalf("%s ended at once: %s\n%s", cmd.Path, cmd.ProcessState, p.log)
+			text, _ := os.ReadFile(p.log)
+			t.Fatalf("%s ended at once: %s\n%s", cmd.Path, cmd.ProcessState, text)
 		case <-time.After(time.Millisecond):
 		}
 	}
@@ -118,12 +122,12 @@ func (p *process) resident() float64 {
 	return n / 1024
 }
 
-// serverCommand is a server in dev mode on a data directory, without rate
-// limits; args are appended, so they win.
+// serverCommand is a server in dev mode on a data directory, as shipped, its
+// log included, but without rate limits; args are appended, so they win.
 func serverCommand(t testing.TB, data string, args ...string) (*exec.Cmd, string) {
 	t.Helper()
 	addr := freeAddr(t)
-	cmd := exec.Command(binary(t), append([]string{"server", "--dev", "--data-dir", data, "--listen", addr, "--ssh-listen", freeAddr(t), "--rate-limits", "off", "--log-level", "warn"}, args...)...)
+	cmd := exec.Command(binary(t), append([]string{"server", "--dev", "--data-dir", data, "--listen", addr, "--ssh-listen", freeAddr(t), "--rate-limits", "off"}, args...)...)
 	cmd.Dir = t.TempDir()
 	for _, v := range os.Environ() { // nothing of the developer's own settings
 		if !strings.HasPrefix(v, "VAULTPAM_") && !strings.HasPrefix(v, "DATABASE_URL=") {
