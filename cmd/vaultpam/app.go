@@ -20,7 +20,10 @@ import (
 )
 
 // app is what the commands share: how to answer, and as whom to ask.
-type app struct{ output string }
+type app struct {
+	output     string
+	understood bool // the command line names a command, with flags and arguments that it takes
+}
 
 // login is what is kept between commands, in a file that only its owner reads.
 type login struct {
@@ -186,10 +189,11 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// printable keeps what others have named from steering our terminal.
+// printable keeps what others have named from steering our terminal, and from
+// reading otherwise than it is (Cf holds the marks that change the direction).
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return '·'
 		}
 		return r

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -137,7 +138,7 @@ func (a *app) sessionsCommand() *cobra.Command {
 			}
 			return show(cmd, a, rows,
 				column[v1.Session]{"ID", func(s v1.Session) string { return s.ID }}, column[v1.Session]{"STATUS", func(s v1.Session) string { return s.Status }},
-				column[v1.Session]{"USER", func(s v1.Session) string { return s.UserID }}, column[v1.Session]{"SAFE", func(s v1.Session) string { return s.SafeID }},
+				column[v1.Session]{"USER", func(s v1.Session) string { return cmp.Or(s.UserEmail, s.UserID) }}, column[v1.Session]{"SAFE", func(s v1.Session) string { return cmp.Or(s.SafeName, s.SafeID) }},
 				column[v1.Session]{"STARTED", func(s v1.Session) string { return when(s.StartedAt) }}, column[v1.Session]{"END", func(s v1.Session) string { return s.EndReason }},
 				column[v1.Session]{"RECORDING", func(s v1.Session) string { return s.RecordingID }})
 		},
@@ -178,7 +179,8 @@ func (a *app) recordingsCommand() *cobra.Command {
 			}
 			return show(cmd, a, rows,
 				column[v1.Recording]{"ID", func(r v1.Recording) string { return r.ID }}, column[v1.Recording]{"STATUS", func(r v1.Recording) string { return r.Status }},
-				column[v1.Recording]{"SESSION", func(r v1.Recording) string { return r.SessionID }}, column[v1.Recording]{"STARTED", func(r v1.Recording) string { return when(r.StartedAt) }},
+				column[v1.Recording]{"USER", func(r v1.Recording) string { return cmp.Or(r.UserEmail, r.UserID) }}, column[v1.Recording]{"SAFE", func(r v1.Recording) string { return cmp.Or(r.SafeName, r.SafeID) }},
+				column[v1.Recording]{"STARTED", func(r v1.Recording) string { return when(r.StartedAt) }},
 				column[v1.Recording]{"LENGTH", func(r v1.Recording) string { return (time.Duration(r.DurationMS) * time.Millisecond).String() }},
 				column[v1.Recording]{"BYTES", func(r v1.Recording) string { return fmt.Sprint(r.SizeBytes) }})
 		},
@@ -252,7 +254,7 @@ func (a *app) downloadCommand(use, short string, path func(string) string) *cobr
 }
 
 func (a *app) auditCommand() *cobra.Command {
-	var typ string
+	var typ, actor, target, from, to, text string
 	var limit int
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Read, export and verify the audit log", Args: args(cobra.NoArgs),
@@ -261,7 +263,7 @@ func (a *app) auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows, err := client.Get[[]v1.AuditEvent](cmd.Context(), c, "/audit-events", query("type", typ, "limit", fmt.Sprint(limit)))
+			rows, err := client.Get[[]v1.AuditEvent](cmd.Context(), c, "/audit-events", query("type", typ, "actor_id", actor, "target_id", target, "from", from, "to", to, "q", text, "limit", fmt.Sprint(limit)))
 			if err != nil {
 				return err
 			}
@@ -272,6 +274,11 @@ func (a *app) auditCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&typ, "type", "", "only this type, such as SESSION_STARTED")
+	cmd.Flags().StringVar(&actor, "actor", "", "only what this user id did")
+	cmd.Flags().StringVar(&target, "target", "", "only what was done to this id")
+	cmd.Flags().StringVar(&from, "from", "", "RFC 3339 time of the oldest")
+	cmd.Flags().StringVar(&to, "to", "", "RFC 3339 time after the newest")
+	cmd.Flags().StringVar(&text, "text", "", "only events that hold this text")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many, newest first")
 	cmd.AddCommand(a.exportCommand(), a.verifyCommand(), &cobra.Command{
 		Use: "checkpoint", Short: "Print the log's signed checkpoint; keep it elsewhere", Args: args(cobra.NoArgs),
@@ -287,7 +294,7 @@ func (a *app) auditCommand() *cobra.Command {
 			if a.output == "json" {
 				return printJSON(cmd.OutOrStdout(), p)
 			}
-			cmd.Print(p.Note)
+			fmt.Fprint(cmd.OutOrStdout(), p.Note)
 			return nil
 		},
 	})

@@ -51,11 +51,15 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) int {
-	cmd := root()
+	app := &app{}
+	cmd := root(app)
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitOK
+	case !app.understood:
+		err = usageError{err}
 	}
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
@@ -69,7 +73,8 @@ type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
-// usageError is a command line that cannot be understood.
+// usageError is a command line that a command cannot understand. What cobra
+// does not understand never gets to a command.
 type usageError struct{ error }
 
 func codeOf(err error) int {
@@ -98,8 +103,7 @@ func codeOf(err error) int {
 	return exitFailed
 }
 
-func root() *cobra.Command {
-	app := &app{}
+func root(app *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "vaultpam",
 		Short:         "Privileged access: who may reach what, the reaching, and the proof of it",
@@ -108,12 +112,12 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if app.output != "table" && app.output != "json" {
-				return usageError{fmt.Errorf("-o %s: only table and json are understood", app.output)}
+				return fmt.Errorf("-o %s: only table and json are understood", app.output)
 			}
+			app.understood = true
 			return nil
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.PersistentFlags().StringVarP(&app.output, "output", "o", "table", "table or json")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(
@@ -122,16 +126,16 @@ func root() *cobra.Command {
 		app.safesCommand(), app.resourcesCommand(), app.accountsCommand(), app.membersCommand(), app.organizationsCommand(),
 		app.sshCommand(), app.checkoutCommand(), app.sessionsCommand(), app.recordingsCommand(),
 		app.auditCommand(), app.tokensCommand(), app.keysCommand(), app.vaultCommand(),
-		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) { cmd.Print(exitHelp) }},
+		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), exitHelp) }},
 	)
 	return cmd
 }
 
-// args wraps a check of the arguments, so that a wrong number exits with 2.
+// args wraps a check of the arguments, so that a wrong number shows what is right.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
 		if err := check(cmd, a); err != nil {
-			return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+			return fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())
 		}
 		return nil
 	}

@@ -48,7 +48,7 @@ func TestExitCodesTellRefusalsApart(t *testing.T) {
 }
 
 func TestNamesCannotSteerTheTerminal(t *testing.T) {
-	if got := printable("a\x1b]0;owned\x07b\nc\u009b"); got != "a·]0;owned·b·c·" {
+	if got := printable("a\x1b]0;owned\x07b\nc\u009b\u202ed"); got != "a·]0;owned·b·c··d" {
 		t.Errorf("%q", got)
 	}
 }
@@ -65,7 +65,7 @@ func TestFieldsAreJSONWhereTheyCanBe(t *testing.T) {
 }
 
 func TestEveryCommandSaysWhatItDoes(t *testing.T) {
-	for _, c := range root().Commands() {
+	for _, c := range root(&app{}).Commands() {
 		if c.Short == "" {
 			t.Errorf("%s says nothing", c.CommandPath())
 		}

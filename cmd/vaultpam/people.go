@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -14,10 +15,13 @@ import (
 )
 
 func (a *app) safeMembersCommand() *cobra.Command {
-	var role, user string
+	var role, user, remove string
 	cmd := &cobra.Command{
-		Use: "members SAFE", Short: "List a Safe's members, or add one with --add USER_ID", Args: args(cobra.ExactArgs(1)),
+		Use: "members SAFE", Short: "List a Safe's members, or --add USER_ID, or --remove MEMBER_ID", Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
+			if user != "" && remove != "" {
+				return usageError{errors.New("--add and --remove are two commands")}
+			}
 			return safes.with(cmd, a, argv[0], func(c *client.Client, id string) error {
 				if user != "" {
 					m, err := client.Post[v1.SafeMember](cmd.Context(), c, "/safes/"+id+"/members", v1.SafeMemberIn{UserID: user, Role: role})
@@ -25,6 +29,9 @@ func (a *app) safeMembersCommand() *cobra.Command {
 						return err
 					}
 					return one(cmd, a, m)
+				}
+				if remove != "" {
+					return c.Delete(cmd.Context(), "/safes/"+id+"/members/"+url.PathEscape(remove))
 				}
 				rows, err := client.All[v1.SafeMember](cmd.Context(), c, "/safes/"+id+"/members", nil)
 				if err != nil {
@@ -37,6 +44,7 @@ func (a *app) safeMembersCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&user, "add", "", "user id to add")
+	cmd.Flags().StringVar(&remove, "remove", "", "membership to remove, by the id in the list")
 	cmd.Flags().StringVar(&role, "role", "operator", "viewer, operator, manager or approver")
 	return cmd
 }
@@ -302,7 +310,7 @@ func (a *app) checkoutCommand() *cobra.Command {
 					return printJSON(cmd.OutOrStdout(), out)
 				}
 				cmd.PrintErrf("%s, checked out until %s; give it back with: vaultpam checkout return %s\n", out.Username, when(out.ExpiresAt), out.ID)
-				cmd.Println(out.Value)
+				fmt.Fprintln(cmd.OutOrStdout(), out.Value)
 				return nil
 			})
 		},
