@@ -77,7 +77,7 @@ format: $(GOFUMPT)
 
 .PHONY: floors
 floors: # dependencies against docs/dependencies.md
-	$(GO) run ./tools/floors go.mod docs/dependencies.md
+	$(GO) run ./tools/floors go.mod web/package-lock.json docs/dependencies.md
 
 .PHONY: fmt
 fmt: $(GOFUMPT) ## format every Go file

@@ -1,4 +1,5 @@
-// Command floors compares go.mod with docs/dependencies.md.
+// Command floors compares go.mod, and the console's package-lock.json, with
+// docs/dependencies.md.
 //
 // It owns the rule that every direct dependency has a reason and that no
 // dependency, however it came in, is older than the oldest version known to be
@@ -7,6 +8,8 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -18,11 +21,11 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: floors go.mod docs/dependencies.md")
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: floors go.mod web/package-lock.json docs/dependencies.md")
 		os.Exit(2)
 	}
-	found, err := compare(os.Args[1], os.Args[2])
+	found, err := compare(os.Args[1], os.Args[2], os.Args[3])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "floors:", err)
 		os.Exit(1)
@@ -35,7 +38,7 @@ func main() {
 	}
 }
 
-func compare(modPath, tablePath string) ([]string, error) {
+func compare(modPath, lockPath, tablePath string) ([]string, error) {
 	data, err := os.ReadFile(modPath)
 	if err != nil {
 		return nil, err
@@ -52,7 +55,74 @@ func compare(modPath, tablePath string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", tablePath, err)
 	}
-	return violations(mod, rows), nil
+	lock, err := os.ReadFile(lockPath)
+	if err != nil {
+		return nil, err
+	}
+	uses, found, err := locked(lock)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", lockPath, err)
+	}
+	return slices.Concat(violations(mod, rows), found, below(uses, rows)), nil
+}
+
+// use is a dependency as it is built with.
+type use struct {
+	version string // of the oldest, where there are several
+	direct  bool
+}
+
+// npm is what the table writes before the name of an npm package.
+const npm = "npm:"
+
+// locked reads the packages of a package-lock.json. One that names where it
+// was downloaded from, or has no hash of what was, is a violation: the first
+// works on one network alone, the second anywhere.
+func locked(data []byte) (map[string]use, []string, error) {
+	var lock struct {
+		Packages map[string]struct {
+			Version, Integrity, Resolved  string
+			Link                          bool
+			Dependencies, DevDependencies map[string]string
+		}
+	}
+	if err := json.Unmarshal(data, &lock); err != nil {
+		return nil, nil, err
+	}
+	root, ok := lock.Packages[""]
+	if !ok {
+		return nil, nil, errors.New("it has no root package")
+	}
+	uses := map[string]use{}
+	var found []string
+	for _, path := range slices.Sorted(maps.Keys(lock.Packages)) {
+		_, name, ok := cutLast(path, "node_modules/")
+		if !ok {
+			continue
+		}
+		p := lock.Packages[path]
+		if p.Resolved != "" || p.Link {
+			found = append(found, npm+name+" names where it was downloaded from")
+		}
+		if p.Integrity == "" {
+			found = append(found, npm+name+" has no hash")
+		}
+		_, run := root.Dependencies[name]
+		_, dev := root.DevDependencies[name]
+		version := "v" + p.Version
+		if old, twice := uses[npm+name]; twice && semver.Compare(old.version, version) < 0 {
+			version = old.version
+		}
+		uses[npm+name] = use{version, run || dev}
+	}
+	return uses, found, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 // row is one line of the table: module | floor | licence | reason.
@@ -93,10 +163,6 @@ func parseTable(text string) (map[string]row, error) {
 // of Go itself is the row `go`. Since Go 1.17 go.mod names indirect
 // requirements too, so that floors hold for them as well.
 func violations(mod *modfile.File, rows map[string]row) []string {
-	type use struct {
-		version string
-		direct  bool
-	}
 	uses := map[string]use{}
 	if mod.Go != nil {
 		uses["go"] = use{"v" + mod.Go.Version, true}
@@ -109,6 +175,11 @@ func violations(mod *modfile.File, rows map[string]row) []string {
 		// A fork has no floor; a patched dependency has to be taken openly.
 		found = append(found, fmt.Sprintf("%s is replaced by %s, which no floor covers", r.Old.Path, r.New.Path))
 	}
+	return append(found, below(uses, rows)...)
+}
+
+func below(uses map[string]use, rows map[string]row) []string {
+	var found []string
 	for _, path := range slices.Sorted(maps.Keys(uses)) {
 		used := uses[path]
 		r, known := rows[path]

@@ -52,6 +52,40 @@ func TestFloorsHoldForDirectAndIndirectRequirements(t *testing.T) {
 	}
 }
 
+const lock = `{"packages": {
+	"": {"dependencies": {"fine": "1.0.0"}, "devDependencies": {"@of/unexplained": "2.0.0"}},
+	"node_modules/fine": {"version": "1.0.0", "integrity": "sha512-x"},
+	"node_modules/@of/unexplained": {"version": "2.0.0", "integrity": "sha512-x"},
+	"node_modules/deep": {"version": "3.0.0", "integrity": "sha512-x"},
+	"node_modules/fine/node_modules/deep": {"version": "1.9.0", "integrity": "sha512-x"},
+	"node_modules/from-afar": {"version": "1.0.0", "resolved": "https://registry.invalid/x.tgz"}
+}}`
+
+func TestFloorsHoldForTheConsoleToo(t *testing.T) {
+	rows, err := parseTable("| `npm:fine` | - | MIT | does well |\n| `npm:deep` | v2.0.0 | MIT | had a hole |\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uses, found, err := locked([]byte(lock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"npm:from-afar names where it was downloaded from",
+		"npm:from-afar has no hash",
+		"npm:@of/unexplained is a direct dependency without a line in the table",
+		"npm:deep is v1.9.0, below its floor v2.0.0",
+	}
+	if diff := cmp.Diff(want, append(found, below(uses, rows)...)); diff != "" {
+		t.Error(diff)
+	}
+	for name, text := range map[string]string{"no JSON": "x", "no packages": "{}"} {
+		if _, _, err := locked([]byte(text)); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
 func TestBrokenTablesAreRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"no table":     "words only",
@@ -66,7 +100,7 @@ func TestBrokenTablesAreRefused(t *testing.T) {
 }
 
 func TestThisTreeKeepsItsFloors(t *testing.T) {
-	found, err := compare("../../go.mod", "../../docs/dependencies.md")
+	found, err := compare("../../go.mod", "../../web/package-lock.json", "../../docs/dependencies.md")
 	if err != nil {
 		t.Fatal(err)
 	}
