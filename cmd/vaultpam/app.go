@@ -96,6 +96,17 @@ func (a *app) client() (*client.Client, error) {
 	return client.New(base, token, org)
 }
 
+// signedIn gives a command the client to speak with.
+func (a *app) signedIn(act func(cmd *cobra.Command, c *client.Client, argv []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, argv []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		return act(cmd, c, argv)
+	}
+}
+
 func env(name, otherwise string) string {
 	if v := os.Getenv(name); v != "" {
 		return v
@@ -112,6 +123,17 @@ func env(name, otherwise string) string {
 type column[T any] struct {
 	head string
 	cell func(T) string
+}
+
+func col[T any](head string, cell func(T) string) column[T] { return column[T]{head, cell} }
+
+// list shows everything that a list answers.
+func list[T any](cmd *cobra.Command, a *app, c *client.Client, path string, q url.Values, columns ...column[T]) error {
+	rows, err := client.All[T](cmd.Context(), c, path, q)
+	if err != nil {
+		return err
+	}
+	return show(cmd, a, rows, columns...)
 }
 
 // show prints rows as a table or as JSON.
@@ -141,8 +163,11 @@ func ends(i, n int) string {
 	return "\t"
 }
 
-// one prints a single object.
-func one[T any](cmd *cobra.Command, a *app, v T) error {
+// one prints a single object, unless there is none because of err.
+func one[T any](cmd *cobra.Command, a *app, v T, err error) error {
+	if err != nil {
+		return err
+	}
 	if a.output == "json" {
 		return printJSON(cmd.OutOrStdout(), v)
 	}

@@ -127,40 +127,25 @@ func (a *app) sessionsCommand() *cobra.Command {
 	var status string
 	cmd := &cobra.Command{
 		Use: "sessions", Short: "List sessions", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			rows, err := client.All[v1.Session](cmd.Context(), c, "/sessions", query("status", status))
-			if err != nil {
-				return err
-			}
-			return show(cmd, a, rows,
-				column[v1.Session]{"ID", func(s v1.Session) string { return s.ID }}, column[v1.Session]{"STATUS", func(s v1.Session) string { return s.Status }},
-				column[v1.Session]{"USER", func(s v1.Session) string { return cmp.Or(s.UserEmail, s.UserID) }}, column[v1.Session]{"SAFE", func(s v1.Session) string { return cmp.Or(s.SafeName, s.SafeID) }},
-				column[v1.Session]{"STARTED", func(s v1.Session) string { return when(s.StartedAt) }}, column[v1.Session]{"END", func(s v1.Session) string { return s.EndReason }},
-				column[v1.Session]{"RECORDING", func(s v1.Session) string { return s.RecordingID }})
-		},
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return list(cmd, a, c, "/sessions", query("status", status),
+				col("ID", func(s v1.Session) string { return s.ID }), col("STATUS", func(s v1.Session) string { return s.Status }),
+				col("USER", func(s v1.Session) string { return cmp.Or(s.UserEmail, s.UserID) }), col("SAFE", func(s v1.Session) string { return cmp.Or(s.SafeName, s.SafeID) }),
+				col("STARTED", func(s v1.Session) string { return when(s.StartedAt) }), col("END", func(s v1.Session) string { return s.EndReason }),
+				col("RECORDING", func(s v1.Session) string { return s.RecordingID }))
+		}),
 	}
 	cmd.Flags().StringVar(&status, "status", "", "pending, active, ended or failed")
 	cmd.AddCommand(&cobra.Command{
 		Use: "terminate ID [REASON]", Short: "End a session now", Args: args(cobra.RangeArgs(1, 2)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			var in v1.TerminateIn
 			if len(argv) == 2 {
 				in.Reason = argv[1]
 			}
 			s, err := client.Post[v1.Session](cmd.Context(), c, "/sessions/"+url.PathEscape(argv[0])+"/terminate", in)
-			if err != nil {
-				return err
-			}
-			return one(cmd, a, s)
-		},
+			return one(cmd, a, s, err)
+		}),
 	})
 	return cmd
 }
@@ -168,22 +153,14 @@ func (a *app) sessionsCommand() *cobra.Command {
 func (a *app) recordingsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "recordings", Short: "List recordings", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			rows, err := client.All[v1.Recording](cmd.Context(), c, "/recordings", nil)
-			if err != nil {
-				return err
-			}
-			return show(cmd, a, rows,
-				column[v1.Recording]{"ID", func(r v1.Recording) string { return r.ID }}, column[v1.Recording]{"STATUS", func(r v1.Recording) string { return r.Status }},
-				column[v1.Recording]{"USER", func(r v1.Recording) string { return cmp.Or(r.UserEmail, r.UserID) }}, column[v1.Recording]{"SAFE", func(r v1.Recording) string { return cmp.Or(r.SafeName, r.SafeID) }},
-				column[v1.Recording]{"STARTED", func(r v1.Recording) string { return when(r.StartedAt) }},
-				column[v1.Recording]{"LENGTH", func(r v1.Recording) string { return (time.Duration(r.DurationMS) * time.Millisecond).String() }},
-				column[v1.Recording]{"BYTES", func(r v1.Recording) string { return fmt.Sprint(r.SizeBytes) }})
-		},
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return list(cmd, a, c, "/recordings", nil,
+				col("ID", func(r v1.Recording) string { return r.ID }), col("STATUS", func(r v1.Recording) string { return r.Status }),
+				col("USER", func(r v1.Recording) string { return cmp.Or(r.UserEmail, r.UserID) }), col("SAFE", func(r v1.Recording) string { return cmp.Or(r.SafeName, r.SafeID) }),
+				col("STARTED", func(r v1.Recording) string { return when(r.StartedAt) }),
+				col("LENGTH", func(r v1.Recording) string { return (time.Duration(r.DurationMS) * time.Millisecond).String() }),
+				col("BYTES", func(r v1.Recording) string { return fmt.Sprint(r.SizeBytes) }))
+		}),
 	}
 	var speed float64
 	var idle time.Duration
@@ -212,23 +189,16 @@ func (a *app) recordingsCommand() *cobra.Command {
 	play.Flags().DurationVar(&idle, "idle-limit", 2*time.Second, "longest pause that is kept")
 	verify := &cobra.Command{
 		Use: "verify ID", Short: "Have a recording checked", Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			v, err := client.Get[v1.RecordingVerification](cmd.Context(), c, "/recordings/"+url.PathEscape(argv[0])+"/verify", nil)
-			if err != nil {
-				return err
-			}
-			if err := one(cmd, a, v); err != nil {
+			if err := one(cmd, a, v, err); err != nil {
 				return err
 			}
 			if !v.Verified {
 				return exitCode(exitFailed)
 			}
 			return nil
-		},
+		}),
 	}
 	cmd.AddCommand(play, verify, a.downloadCommand("download ID", "Write a recording as asciicast v2", func(id string) string { return "/recordings/" + id + "/content" }))
 	return cmd
@@ -237,11 +207,7 @@ func (a *app) recordingsCommand() *cobra.Command {
 func (a *app) downloadCommand(use, short string, path func(string) string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			in, err := c.Stream(cmd.Context(), path(url.PathEscape(argv[0])), nil)
 			if err != nil {
 				return err
@@ -249,7 +215,7 @@ func (a *app) downloadCommand(use, short string, path func(string) string) *cobr
 			defer in.Close()
 			_, err = io.Copy(cmd.OutOrStdout(), in)
 			return err
-		},
+		}),
 	}
 }
 
@@ -258,20 +224,16 @@ func (a *app) auditCommand() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Read, export and verify the audit log", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			rows, err := client.Get[[]v1.AuditEvent](cmd.Context(), c, "/audit-events", query("type", typ, "actor_id", actor, "target_id", target, "from", from, "to", to, "q", text, "limit", fmt.Sprint(limit)))
 			if err != nil {
 				return err
 			}
 			return show(cmd, a, rows,
-				column[v1.AuditEvent]{"TIME", func(e v1.AuditEvent) string { return when(e.Time) }}, column[v1.AuditEvent]{"TYPE", func(e v1.AuditEvent) string { return e.Type }},
-				column[v1.AuditEvent]{"ACTOR", func(e v1.AuditEvent) string { return e.Actor.Name }}, column[v1.AuditEvent]{"TARGET", func(e v1.AuditEvent) string { return strings.TrimSpace(e.Target.Type + " " + e.Target.Name) }},
-				column[v1.AuditEvent]{"FROM", func(e v1.AuditEvent) string { return e.SourceIP }})
-		},
+				col("TIME", func(e v1.AuditEvent) string { return when(e.Time) }), col("TYPE", func(e v1.AuditEvent) string { return e.Type }),
+				col("ACTOR", func(e v1.AuditEvent) string { return e.Actor.Name }), col("TARGET", func(e v1.AuditEvent) string { return strings.TrimSpace(e.Target.Type + " " + e.Target.Name) }),
+				col("FROM", func(e v1.AuditEvent) string { return e.SourceIP }))
+		}),
 	}
 	cmd.Flags().StringVar(&typ, "type", "", "only this type, such as SESSION_STARTED")
 	cmd.Flags().StringVar(&actor, "actor", "", "only what this user id did")
@@ -282,11 +244,7 @@ func (a *app) auditCommand() *cobra.Command {
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many, newest first")
 	cmd.AddCommand(a.exportCommand(), a.verifyCommand(), &cobra.Command{
 		Use: "checkpoint", Short: "Print the log's signed checkpoint; keep it elsewhere", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			p, err := client.Get[v1.Checkpoint](cmd.Context(), c, "/audit-log/checkpoint", nil)
 			if err != nil {
 				return err
@@ -296,7 +254,7 @@ func (a *app) auditCommand() *cobra.Command {
 			}
 			fmt.Fprint(cmd.OutOrStdout(), p.Note)
 			return nil
-		},
+		}),
 	})
 	return cmd
 }
@@ -305,11 +263,7 @@ func (a *app) exportCommand() *cobra.Command {
 	var format, from, to string
 	cmd := &cobra.Command{
 		Use: "export", Short: "Write the log to standard output, the signed checkpoint last", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			in, err := c.Stream(cmd.Context(), "/audit-events/export", query("format", format, "from", from, "to", to))
 			if err != nil {
 				return err
@@ -317,7 +271,7 @@ func (a *app) exportCommand() *cobra.Command {
 			defer in.Close()
 			_, err = io.Copy(cmd.OutOrStdout(), in)
 			return err
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&format, "format", "ndjson", "ndjson or csv")
 	cmd.Flags().StringVar(&from, "from", "", "RFC 3339 time of the first event")
@@ -348,7 +302,7 @@ func (a *app) verifyCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s: %w", argv[0], err)
 			}
-			return one(cmd, a, report)
+			return one(cmd, a, report, nil)
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "verifier key that the checkpoint must be signed by")

@@ -90,11 +90,7 @@ func (a *app) logoutCommand() *cobra.Command {
 		Use:   "logout",
 		Short: "End the login",
 		Args:  args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			if _, err := client.Post[struct{}](cmd.Context(), c, "/auth/logout", nil); err != nil {
 				return err
 			}
@@ -103,7 +99,7 @@ func (a *app) logoutCommand() *cobra.Command {
 				return err
 			}
 			return writeLogin(login{BaseURL: kept.BaseURL}) // the server is worth remembering
-		},
+		}),
 	}
 }
 
@@ -112,17 +108,10 @@ func (a *app) whoamiCommand() *cobra.Command {
 		Use:   "whoami",
 		Short: "Show who you are to the server",
 		Args:  args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			me, err := client.Get[v1.Me](cmd.Context(), c, "/me", nil)
-			if err != nil {
-				return err
-			}
-			return one(cmd, a, me)
-		},
+			return one(cmd, a, me, err)
+		}),
 	}
 }
 
@@ -131,11 +120,7 @@ func (a *app) passwordCommand() *cobra.Command {
 		Use:   "password",
 		Short: "Change your password",
 		Args:  args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			current, err := askSecret("Current password: ")
 			if err != nil {
 				return err
@@ -145,7 +130,7 @@ func (a *app) passwordCommand() *cobra.Command {
 				return err
 			}
 			return c.ChangePassword(cmd.Context(), "", current, next)
-		},
+		}),
 	}
 }
 

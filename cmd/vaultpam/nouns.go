@@ -91,17 +91,9 @@ func (n noun[T]) find(cmd *cobra.Command, c *client.Client, ref string) (string,
 
 // command makes the noun's subcommands; bare, it lists.
 func (n noun[T]) command(a *app, more ...*cobra.Command) *cobra.Command {
-	list := func(cmd *cobra.Command, _ []string) error {
-		c, err := a.client()
-		if err != nil {
-			return err
-		}
-		rows, err := client.All[T](cmd.Context(), c, n.path, nil)
-		if err != nil {
-			return err
-		}
-		return show(cmd, a, rows, n.columns...)
-	}
+	list := a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+		return list(cmd, a, c, n.path, nil, n.columns...)
+	})
 	cmd := &cobra.Command{Use: n.name + "s", Aliases: []string{n.name}, Short: "List and change " + n.name + "s", Args: args(cobra.NoArgs), RunE: list}
 	cmd.AddCommand(&cobra.Command{Use: "list", Short: "List the " + n.name + "s that you may see", Args: args(cobra.NoArgs), RunE: list})
 	cmd.AddCommand(&cobra.Command{
@@ -109,10 +101,7 @@ func (n noun[T]) command(a *app, more ...*cobra.Command) *cobra.Command {
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return n.with(cmd, a, argv[0], func(c *client.Client, id string) error {
 				v, err := client.Get[T](cmd.Context(), c, n.path+"/"+id, nil)
-				if err != nil {
-					return err
-				}
-				return one(cmd, a, v)
+				return one(cmd, a, v, err)
 			})
 		},
 	})
@@ -154,18 +143,12 @@ func (n noun[T]) writeCommand(a *app, use, short string, check cobra.PositionalA
 				body["name"] = argv[0]
 				return a.stepUp(cmd, c, func() error {
 					v, err := client.Post[T](cmd.Context(), c, n.path, body)
-					if err != nil {
-						return err
-					}
-					return one(cmd, a, v)
+					return one(cmd, a, v, err)
 				})
 			}
 			return n.with(cmd, a, argv[0], func(c *client.Client, id string) error {
 				v, err := client.Patch[T](cmd.Context(), c, n.path+"/"+id, body)
-				if err != nil {
-					return err
-				}
-				return one(cmd, a, v)
+				return one(cmd, a, v, err)
 			})
 		},
 	}
@@ -196,10 +179,7 @@ func (n noun[T]) action(a *app, name, short string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return n.with(cmd, a, argv[0], func(c *client.Client, id string) error {
 				v, err := client.Post[json.RawMessage](cmd.Context(), c, n.path+"/"+id+"/"+name, nil)
-				if err != nil {
-					return err
-				}
-				return one(cmd, a, v)
+				return one(cmd, a, v, err)
 			})
 		},
 	}
@@ -274,10 +254,7 @@ func (a *app) credentialCommand() *cobra.Command {
 			}
 			return accounts.with(cmd, a, argv[0], func(c *client.Client, id string) error {
 				v, err := client.Put[v1.Credential](cmd.Context(), c, "/accounts/"+id+"/credential", in)
-				if err != nil {
-					return err
-				}
-				return one(cmd, a, v)
+				return one(cmd, a, v, err)
 			})
 		},
 	}

@@ -25,21 +25,14 @@ func (a *app) safeMembersCommand() *cobra.Command {
 			return safes.with(cmd, a, argv[0], func(c *client.Client, id string) error {
 				if user != "" {
 					m, err := client.Post[v1.SafeMember](cmd.Context(), c, "/safes/"+id+"/members", v1.SafeMemberIn{UserID: user, Role: role})
-					if err != nil {
-						return err
-					}
-					return one(cmd, a, m)
+					return one(cmd, a, m, err)
 				}
 				if remove != "" {
 					return c.Delete(cmd.Context(), "/safes/"+id+"/members/"+url.PathEscape(remove))
 				}
-				rows, err := client.All[v1.SafeMember](cmd.Context(), c, "/safes/"+id+"/members", nil)
-				if err != nil {
-					return err
-				}
-				return show(cmd, a, rows,
-					column[v1.SafeMember]{"ID", func(m v1.SafeMember) string { return m.ID }}, column[v1.SafeMember]{"USER", func(m v1.SafeMember) string { return m.UserID }},
-					column[v1.SafeMember]{"EMAIL", func(m v1.SafeMember) string { return m.Email }}, column[v1.SafeMember]{"ROLE", func(m v1.SafeMember) string { return m.Role }})
+				return list(cmd, a, c, "/safes/"+id+"/members", nil,
+					col("ID", func(m v1.SafeMember) string { return m.ID }), col("USER", func(m v1.SafeMember) string { return m.UserID }),
+					col("EMAIL", func(m v1.SafeMember) string { return m.Email }), col("ROLE", func(m v1.SafeMember) string { return m.Role }))
 			})
 		},
 	}
@@ -52,40 +45,25 @@ func (a *app) safeMembersCommand() *cobra.Command {
 func (a *app) membersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "members", Short: "List the organization's members", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			rows, err := client.All[v1.Member](cmd.Context(), c, "/org/members", nil)
-			if err != nil {
-				return err
-			}
-			return show(cmd, a, rows,
-				column[v1.Member]{"USER", func(m v1.Member) string { return m.UserID }}, column[v1.Member]{"EMAIL", func(m v1.Member) string { return m.Email }},
-				column[v1.Member]{"ROLE", func(m v1.Member) string { return m.Role }}, column[v1.Member]{"STATUS", func(m v1.Member) string { return m.Status }})
-		},
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return list(cmd, a, c, "/org/members", nil,
+				col("USER", func(m v1.Member) string { return m.UserID }), col("EMAIL", func(m v1.Member) string { return m.Email }),
+				col("ROLE", func(m v1.Member) string { return m.Role }), col("STATUS", func(m v1.Member) string { return m.Status }))
+		}),
 	}
 	var role string
 	add := &cobra.Command{
 		Use: "add EMAIL", Short: "Add a member; the first password is asked for", Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			password, err := askSecret("First password (to be changed at the first login): ")
 			if err != nil {
 				return err
 			}
 			return a.stepUp(cmd, c, func() error {
 				m, err := client.Post[v1.Member](cmd.Context(), c, "/org/members", v1.MemberIn{Email: argv[0], Role: role, Password: password})
-				if err != nil {
-					return err
-				}
-				return one(cmd, a, m)
+				return one(cmd, a, m, err)
 			})
-		},
+		}),
 	}
 	add.Flags().StringVar(&role, "role", "operator", "owner, admin, policy_manager, operator or auditor")
 	cmd.AddCommand(add)
@@ -93,19 +71,12 @@ func (a *app) membersCommand() *cobra.Command {
 	for _, verb := range []string{"suspend", "resume"} {
 		cmd.AddCommand(&cobra.Command{
 			Use: verb + " USER_ID", Short: strings.ToUpper(verb[:1]) + verb[1:] + " a member", Args: args(cobra.ExactArgs(1)),
-			RunE: func(cmd *cobra.Command, argv []string) error {
-				c, err := a.client()
-				if err != nil {
-					return err
-				}
+			RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 				return a.stepUp(cmd, c, func() error {
 					m, err := client.Post[v1.Member](cmd.Context(), c, "/org/members/"+url.PathEscape(argv[0])+"/"+verb, nil)
-					if err != nil {
-						return err
-					}
-					return one(cmd, a, m)
+					return one(cmd, a, m, err)
 				})
-			},
+			}),
 		})
 	}
 	return cmd
@@ -114,40 +85,26 @@ func (a *app) membersCommand() *cobra.Command {
 func (a *app) organizationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "organizations", Short: "List all organizations, for an administrator of the instance", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			rows, err := client.All[v1.Org](cmd.Context(), c, "/organizations", nil)
-			if err != nil {
-				return err
-			}
-			return show(cmd, a, rows,
-				column[v1.Org]{"ID", func(o v1.Org) string { return o.ID }}, column[v1.Org]{"NAME", func(o v1.Org) string { return o.Name }},
-				column[v1.Org]{"SLUG", func(o v1.Org) string { return o.Slug }}, column[v1.Org]{"CREATED", func(o v1.Org) string { return when(o.CreatedAt) }})
-		},
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return list(cmd, a, c, "/organizations", nil,
+				col("ID", func(o v1.Org) string { return o.ID }), col("NAME", func(o v1.Org) string { return o.Name }),
+				col("SLUG", func(o v1.Org) string { return o.Slug }), col("CREATED", func(o v1.Org) string { return when(o.CreatedAt) }))
+		}),
 	}
 	var owner string
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make an organization; you own it unless --owner names somebody", Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			in := v1.OrganizationIn{Name: argv[0], OwnerEmail: owner}
 			if owner != "" {
+				var err error
 				if in.OwnerPassword, err = askSecret("First password of " + owner + " (to be changed at the first login): "); err != nil {
 					return err
 				}
 			}
 			o, err := client.Post[v1.Org](cmd.Context(), c, "/organizations", in)
-			if err != nil {
-				return err
-			}
-			return one(cmd, a, o)
-		},
+			return one(cmd, a, o, err)
+		}),
 	}
 	create.Flags().StringVar(&owner, "owner", "", "e-mail of the owner")
 	cmd.AddCommand(create)
@@ -157,38 +114,23 @@ func (a *app) organizationsCommand() *cobra.Command {
 func (a *app) tokensCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tokens", Short: "List your personal access tokens", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			rows, err := client.All[v1.PersonalAccessToken](cmd.Context(), c, "/personal-access-tokens", nil)
-			if err != nil {
-				return err
-			}
-			return show(cmd, a, rows,
-				column[v1.PersonalAccessToken]{"ID", func(t v1.PersonalAccessToken) string { return t.ID }}, column[v1.PersonalAccessToken]{"NAME", func(t v1.PersonalAccessToken) string { return t.Name }},
-				column[v1.PersonalAccessToken]{"SCOPES", func(t v1.PersonalAccessToken) string { return strings.Join(t.Scopes, " ") }},
-				column[v1.PersonalAccessToken]{"EXPIRES", func(t v1.PersonalAccessToken) string { return when(t.ExpiresAt) }})
-		},
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return list(cmd, a, c, "/personal-access-tokens", nil,
+				col("ID", func(t v1.PersonalAccessToken) string { return t.ID }), col("NAME", func(t v1.PersonalAccessToken) string { return t.Name }),
+				col("SCOPES", func(t v1.PersonalAccessToken) string { return strings.Join(t.Scopes, " ") }),
+				col("EXPIRES", func(t v1.PersonalAccessToken) string { return when(t.ExpiresAt) }))
+		}),
 	}
 	var scopes []string
 	var days int
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make a token; it is shown this once", Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			return a.stepUp(cmd, c, func() error {
 				t, err := client.Post[v1.PersonalAccessToken](cmd.Context(), c, "/personal-access-tokens", v1.PersonalAccessTokenIn{Name: argv[0], Scopes: scopes, ExpiresInDays: days})
-				if err != nil {
-					return err
-				}
-				return one(cmd, a, t)
+				return one(cmd, a, t, err)
 			})
-		},
+		}),
 	}
 	create.Flags().StringSliceVar(&scopes, "scope", []string{"safes:read"}, "scopes, such as safes:read,sessions:launch")
 	create.Flags().IntVar(&days, "days", 30, "lifetime, at most 180")
@@ -199,19 +141,11 @@ func (a *app) tokensCommand() *cobra.Command {
 func (a *app) keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ssh-keys", Short: "List your SSH public keys", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			rows, err := client.All[v1.SSHKey](cmd.Context(), c, "/me/ssh-keys", nil)
-			if err != nil {
-				return err
-			}
-			return show(cmd, a, rows,
-				column[v1.SSHKey]{"ID", func(k v1.SSHKey) string { return k.ID }}, column[v1.SSHKey]{"NAME", func(k v1.SSHKey) string { return k.Name }},
-				column[v1.SSHKey]{"FINGERPRINT", func(k v1.SSHKey) string { return k.Fingerprint }}, column[v1.SSHKey]{"ADDED", func(k v1.SSHKey) string { return when(k.CreatedAt) }})
-		},
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return list(cmd, a, c, "/me/ssh-keys", nil,
+				col("ID", func(k v1.SSHKey) string { return k.ID }), col("NAME", func(k v1.SSHKey) string { return k.Name }),
+				col("FINGERPRINT", func(k v1.SSHKey) string { return k.Fingerprint }), col("ADDED", func(k v1.SSHKey) string { return when(k.CreatedAt) }))
+		}),
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use: "add NAME FILE.pub", Short: "Register a public key", Args: args(cobra.ExactArgs(2)),
@@ -229,10 +163,7 @@ func (a *app) keysCommand() *cobra.Command {
 			}
 			return a.stepUp(cmd, c, func() error {
 				k, err := client.Post[v1.SSHKey](cmd.Context(), c, "/me/ssh-keys", v1.SSHKeyIn{Name: argv[0], PublicKey: strings.TrimSpace(string(text))})
-				if err != nil {
-					return err
-				}
-				return one(cmd, a, k)
+				return one(cmd, a, k, err)
 			})
 		},
 	}, a.deleteByID("remove ID", "Remove a public key", "/me/ssh-keys/"))
@@ -242,13 +173,9 @@ func (a *app) keysCommand() *cobra.Command {
 func (a *app) deleteByID(use, short, path string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			return a.stepUp(cmd, c, func() error { return c.Delete(cmd.Context(), path+url.PathEscape(argv[0])) })
-		},
+		}),
 	}
 }
 
@@ -257,34 +184,20 @@ func (a *app) vaultCommand() *cobra.Command {
 	for _, v := range []struct{ verb, short string }{{"seal", "Seal the vault: nothing but its status is answered"}, {"unseal", "Open the vault with its key file"}} {
 		cmd.AddCommand(&cobra.Command{
 			Use: v.verb, Short: v.short, Args: args(cobra.NoArgs),
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				c, err := a.client()
-				if err != nil {
-					return err
-				}
+			RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 				return a.stepUp(cmd, c, func() error {
 					s, err := client.Post[v1.VaultStatus](cmd.Context(), c, "/vault/"+v.verb, nil)
-					if err != nil {
-						return err
-					}
-					return one(cmd, a, s)
+					return one(cmd, a, s, err)
 				})
-			},
+			}),
 		})
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use: "status", Short: "Say whether the vault is sealed", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			s, err := client.Get[v1.VaultStatus](cmd.Context(), c, "/vault/status", nil)
-			if err != nil {
-				return err
-			}
-			return one(cmd, a, s)
-		},
+			return one(cmd, a, s, err)
+		}),
 	})
 	return cmd
 }
@@ -319,33 +232,18 @@ func (a *app) checkoutCommand() *cobra.Command {
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	cmd.AddCommand(&cobra.Command{
 		Use: "return ID", Short: "Give a credential back", Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			out, err := client.Post[v1.Checkout](cmd.Context(), c, "/checkouts/"+url.PathEscape(argv[0])+"/check-in", nil)
-			if err != nil {
-				return err
-			}
-			return one(cmd, a, out)
-		},
+			return one(cmd, a, out, err)
+		}),
 	}, &cobra.Command{
 		Use: "list", Short: "List active checkouts", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			rows, err := client.All[v1.Checkout](cmd.Context(), c, "/checkouts", nil)
-			if err != nil {
-				return err
-			}
-			return show(cmd, a, rows,
-				column[v1.Checkout]{"ID", func(o v1.Checkout) string { return o.ID }}, column[v1.Checkout]{"SAFE", func(o v1.Checkout) string { return o.SafeID }},
-				column[v1.Checkout]{"ACCOUNT", func(o v1.Checkout) string { return o.AccountID }}, column[v1.Checkout]{"USER", func(o v1.Checkout) string { return o.UserID }},
-				column[v1.Checkout]{"STATUS", func(o v1.Checkout) string { return o.Status }}, column[v1.Checkout]{"UNTIL", func(o v1.Checkout) string { return o.ExpiresAt.Format(time.RFC3339) }})
-		},
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			return list(cmd, a, c, "/checkouts", nil,
+				col("ID", func(o v1.Checkout) string { return o.ID }), col("SAFE", func(o v1.Checkout) string { return o.SafeID }),
+				col("ACCOUNT", func(o v1.Checkout) string { return o.AccountID }), col("USER", func(o v1.Checkout) string { return o.UserID }),
+				col("STATUS", func(o v1.Checkout) string { return o.Status }), col("UNTIL", func(o v1.Checkout) string { return o.ExpiresAt.Format(time.RFC3339) }))
+		}),
 	})
 	return cmd
 }
