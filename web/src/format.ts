@@ -35,3 +35,8 @@ export function bytes(n: number): string {
 export function count(n: number): string {
   return new Intl.NumberFormat(i18next.language).format(n);
 }
+
+/** The date and the time to the second, for who compares logs. */
+export function exact(iso: string): string {
+  return new Intl.DateTimeFormat(i18next.language, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+}

@@ -3,7 +3,7 @@ import { ago, when } from "../format";
 import { A } from "./link";
 
 /** The head of a page: where it is, what it is, what can be done. */
-export function PageHead({ title, parent, lead, badges, actions }: { title: string; parent?: { to: string; label: string }; lead?: ReactNode; badges?: ReactNode; actions?: ReactNode }) {
+export function PageHead({ title, parent, lead, badges, actions }: { title: string; parent?: { to: string; search?: Record<string, string>; label: string }; lead?: ReactNode; badges?: ReactNode; actions?: ReactNode }) {
   useEffect(() => {
     document.title = `${title} · VaultPAM`;
   }, [title]);
@@ -12,7 +12,9 @@ export function PageHead({ title, parent, lead, badges, actions }: { title: stri
       <div className="min-w-0 space-y-1">
         {parent && (
           <p className="text-sm">
-            <A to={parent.to}>{parent.label}</A>
+            <A to={parent.to} search={parent.search}>
+              {parent.label}
+            </A>
           </p>
         )}
         <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
