@@ -35,10 +35,12 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	})).ID
 	domain := read[v1.Account](thief.call("POST", "/accounts", v1.AccountIn{Name: "Domain", Username: "root", Credential: &v1.CredentialIn{Kind: "password", Value: "their own too"}})).ID
 
+	event := read[[]v1.AuditEvent](w.founder.call("GET", "/audit-events?limit=1", nil))[0].ID
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
+		"/audit-events": event,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
@@ -130,7 +132,6 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		}
 	}
 
-	event := read[[]v1.AuditEvent](w.founder.call("GET", "/audit-events?limit=1", nil))[0].ID
 	for _, query := range []struct{ path, id string }{
 		{"/recordings?safe_id=", f.safe},
 		{"/recordings?resource_id=", f.resource},

@@ -73,7 +73,8 @@ func newLedger(t *testing.T, p *proc) *ledger {
 }
 
 // load writes from several sides until the returned function is called or the
-// server is gone.
+// server is gone. What was asked for by then is waited for: a request that is
+// abandoned may be done at any time after.
 func (l *ledger) load() (end func()) {
 	ctx, cancel := context.WithCancel(l.t.Context())
 	var wg sync.WaitGroup
@@ -279,7 +280,7 @@ func (l *ledger) try(ctx context.Context, method, path string, in any) (id strin
 		}
 		body = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, l.owner.base+"/api/v1"+path, body)
+	req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), method, l.owner.base+"/api/v1"+path, body)
 	if err != nil {
 		l.t.Error(err)
 		return "", errGone
