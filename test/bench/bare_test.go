@@ -20,10 +20,15 @@ const bareEnv = "VAULTPAM_BENCH_BARE"
 type bareData struct {
 	Page []v1.Safe // what a list answers
 	IDs  []string  // of the Safes that there are
+
+	Log    string      // file of the audit lines
+	Token  string      // whose bearer may reveal
+	Answer v1.Checkout // what a reveal answers
 }
 
 // serveBare answers the same two reads as the product, from a map, without a
-// login, a rule, a log or a database, until it is killed.
+// login, a rule, a log or a database; and reveals a secret as the least server
+// would that is safe after a crash. It serves until it is killed.
 func serveBare(addr string) {
 	var data bareData
 	if err := json.NewDecoder(os.Stdin).Decode(&data); err != nil {
@@ -50,6 +55,12 @@ func serveBare(addr string) {
 		}
 		answer(w, s)
 	})
+	reveal, err := newBareReveal(data)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	mux.Handle("POST /api/v1/checkouts", reveal)
 	fmt.Fprintln(os.Stderr, http.ListenAndServe(addr, mux))
 	os.Exit(1)
 }

@@ -64,6 +64,9 @@ func (p *p99s) rate(o outcome) float64 {
 }
 
 func (t tail) String() string {
+	if len(t.ref) == 0 {
+		return fmt.Sprintf("p99 %s ms", number(spreadOf(t.got).median))
+	}
 	return fmt.Sprintf("p99 %s ms, reference %s ms", number(spreadOf(t.got).median), number(spreadOf(t.ref).median))
 }
 

@@ -69,7 +69,7 @@ func haveSafes(t testing.TB, data string, n int) []string {
 		SELECT org_id, ?, ?, user_id, role, expires_at, created_at, ? FROM safe_members WHERE safe_id = ?`)
 	must(t, err)
 	for i := 1; i < n; i++ {
-		id, name := fmt.Sprintf("%s%06d", model[:len(model)-6], (i*7919)%1_000_000), fmt.Sprintf("safe %06d", i)
+		id, name := fmt.Sprintf("%s%06d", model[:len(model)-6], (i*7919)%1_000_000), fmt.Sprintf("safe-%06d", i)
 		_, err := safe.Exec(id, name, naming.Key(name), name, model)
 		must(t, err)
 		_, err = member.Exec(id, "mem"+id[3:], naming.Key(name), model)

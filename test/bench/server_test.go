@@ -201,6 +201,17 @@ func read[T any](c *caller, method, path string, body any) T {
 	return out
 }
 
+// haveSafe makes a Safe named like the resource, from which the credential may
+// also be revealed.
+func (c *caller) haveSafe(target v1.ResourceIn, user string, secret v1.CredentialIn) v1.Safe {
+	c.t.Helper()
+	resource := read[v1.Resource](c, "POST", "/resources", target)
+	account := read[v1.Account](c, "POST", "/accounts", v1.AccountIn{Name: target.Name, Username: user, ResourceID: &resource.ID, Credential: &secret})
+	return read[v1.Safe](c, "POST", "/safes", v1.SafeIn{
+		Name: target.Name, Bindings: []v1.Binding{{ResourceID: resource.ID, AccountID: account.ID}}, Checkout: v1.CheckoutRules{Enabled: true},
+	})
+}
+
 // taken are the addresses that this process has given out.
 var taken sync.Map
 
