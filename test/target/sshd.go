@@ -188,6 +188,9 @@ func (s *SSHD) kill() {
 	}
 }
 
+// PID is the process that listens; each connection is a child of it.
+func (s *SSHD) PID() int { return s.cmd.Process.Pid }
+
 // Log returns what the server has written so far.
 func (s *SSHD) Log() string {
 	text, _ := os.ReadFile(s.log)
