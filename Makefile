@@ -27,15 +27,14 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 .PHONY: build
-build: ## bin/vaultpam and, once it exists, bin/vaultpam-connector
+build: ## bin/vaultpam with the console, if it can be built here
+	@tools/console.sh
 	$(BUILD) -o bin/vaultpam ./cmd/vaultpam
 	@if [ -d cmd/vaultpam-connector ]; then set -x; $(BUILD) -o bin/vaultpam-connector ./cmd/vaultpam-connector; fi
 
-# The console needs Node.js; without it everything else is built all the same,
-# and the server says at / how to get it.
 .PHONY: console
 console: ## the web console, into web/dist
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web/dist/index.html; else echo 'make: there is no npm, so the console is left out'; fi
+	@bin="$$(tools/node.sh)" || { echo "make: $$bin" >&2; exit 1; }; PATH="$$bin:$$PATH" $(MAKE) --no-print-directory web/dist/index.html
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --loglevel=error
@@ -57,7 +56,7 @@ test-deps: ## install the real peers that tests talk to (Debian packages)
 	@tools/test-deps.sh
 
 .PHONY: test
-test: test-deps ## every test; a skipped test is a failure
+test: test-deps console ## every test; a skipped test is a failure
 	$(GO) run ./tools/gotest -timeout 20m ./...
 
 .PHONY: check

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the programs that tests talk to, from Debian's archive. Says what it
-# installs, and fails when something cannot be had: no test is skipped for it.
+# Installs the programs that tests talk to, from Debian's archive, and a Node.js
+# where there is none that is new enough. Says what it installs, and fails when
+# something cannot be had: no test is skipped for it.
 set -euo pipefail
 
 missing=()
@@ -26,10 +27,15 @@ check() {
 	need python3-requests /usr/bin/python3 -c 'import requests'
 	need curl has curl
 	need tmux has tmux
+	need chromium has chromium
+	# Any npm will do to fetch a Node.js that is new enough.
+	tools/node.sh >/dev/null || need npm has npm
 }
 
+cd "$(dirname "$0")/.."
 check
 if [ ${#missing[@]} -eq 0 ]; then
+	tools/node.sh install >/dev/null
 	exit 0
 fi
 echo "test-deps: missing: ${missing[*]}" >&2
@@ -55,3 +61,4 @@ if [ ${#missing[@]} -ne 0 ]; then
 	echo "test-deps: still missing after the installation: ${missing[*]}" >&2
 	exit 1
 fi
+tools/node.sh install >/dev/null

@@ -37,11 +37,15 @@ export async function load(id: string, progress: (p: Progress) => void, signal: 
     out.cols = header.cols;
     out.rows = header.rows;
     const hashes = manifest.chunks.map((c) => fromHex(c.hash));
-    if (manifest.statement && manifest.signature && manifest.public_key) {
-      const said = await checkSeal(header, { statement: manifest.statement, signature: fromBase64(manifest.signature), publicKey: fromBase64(manifest.public_key) }, hashes);
+    const { seal } = manifest;
+    if (seal) {
+      // The key is the vault's; the one that the file names proves nothing.
+      if (seal.public_key !== manifest.organization_key) throw new Tampered("the seal is signed by another key");
+      const said = await checkSeal(header, { statement: seal.statement, signature: fromBase64(seal.signature), publicKey: fromBase64(manifest.organization_key) }, hashes);
+      if (said.root !== manifest.root_hash) throw new Tampered("the audit log names another recording");
       out.sealed = true;
       out.recovered = said.how === "recovered";
-    }
+    } else if (manifest.status !== "in_progress") throw new Tampered("the seal is missing");
     let prev: Bytes = header.hash;
     let final = false;
     for (const [n, c] of manifest.chunks.entries()) {
