@@ -12,7 +12,7 @@ import (
 // is seen, against no hop and against ssh -J.
 func TestAHopIsHardlyFelt(t *testing.T) {
 	w := newHops(t)
-	rounds, keys := 3, 30
+	rounds, keys := 2, 20
 	if full {
 		rounds, keys = 15, 300
 	}
