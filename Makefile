@@ -83,8 +83,11 @@ fmt: $(GOFUMPT) ## format every Go file
 	$(GOFUMPT) -w .
 
 .PHONY: bench
-bench: test-deps ## benchmarks and ratios to direct connections; BENCH=regexp chooses
-	VAULTPAM_BENCH=1 $(GO) test ./edge/... -p 1 -run 'KeepsPace' -v -count 1 -timeout 1h
+bench: test-deps ## ratios to references, into docs/benchmarks.md; BENCH=regexp prints some
+	VAULTPAM_BENCH=1 VAULTPAM_BENCH_TABLE=$(if $(filter .,$(BENCH)),$(CURDIR)/docs/benchmarks.md) $(GO) test ./test/bench -run '$(BENCH)' -v -count 1 -timeout 1h
+
+.PHONY: bench-parts
+bench-parts: test-deps ## Go benchmarks of single packages; BENCH=regexp chooses
 	$(GO) test ./... -p 1 -run '^$$' -bench '$(BENCH)' -benchmem -timeout 2h
 
 .PHONY: fuzz
