@@ -24,8 +24,8 @@ func TestTerminalIsAShellThatIsRecordedLikeANativeOne(t *testing.T) {
 	if ready.SessionID != string(id) || ready.RecordingID == "" || ready.Clipboard != "audited" || ready.IdleSeconds != 900 || ready.Window == 0 || ready.InputWindow == 0 || time.Until(ready.ExpiresAt) < 3*time.Hour {
 		t.Errorf("%+v", ready)
 	}
-	p.typeIn("echo $((6*7)) $TERM; stty size\r")
-	p.shows("42 xterm")
+	p.typeIn("echo $((6*7)) $TERM $LC_CTYPE; stty size\r")
+	p.shows("42 xterm C.UTF-8")
 	p.shows("25 81")
 	p.say(map[string]any{"type": "resize", "cols": 132, "rows": 50})
 	p.typeIn("stty size\r")

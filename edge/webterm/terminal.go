@@ -27,6 +27,10 @@ const (
 // 8160), since a browser speaks UTF-8 alone, and the end.
 const utf8Input = "\x2a\x00\x00\x00\x01\x00"
 
+// utf8Locale says the same to the programs at the target, and nothing of
+// languages. A target may refuse it: then its own setting holds.
+var utf8Locale = ssh.Marshal(struct{ Name, Value string }{"LC_CTYPE", "C.UTF-8"})
+
 // Why a terminal is over, beside what the broker and the target say.
 var (
 	errGone = errors.New("webterm: the client has disconnected")
@@ -147,6 +151,7 @@ func (t *terminal) shell(live *broker.Live, target *ssh.Client, term string) out
 	size := t.size
 	t.mu.Unlock()
 	ch, requests, err := sshpump.Program{
+		Env:  [][]byte{utf8Locale},
 		PTY:  ssh.Marshal(sshpump.Terminal{Term: term, Columns: size.Columns, Rows: size.Rows, Modes: utf8Input}),
 		Kind: "shell",
 	}.Start(target)

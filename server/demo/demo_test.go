@@ -113,9 +113,9 @@ func TestATerminalHasItsSizeAndEndsWithItsClient(t *testing.T) {
 	if err := s.RequestPty("xterm", 33, 77, nil); err != nil {
 		t.Fatal(err)
 	}
-	out, err := s.Output("stty size")
-	if err != nil || !strings.Contains(string(out), "33 77") {
-		t.Errorf("size %q (%v)", out, err)
+	out, err := s.Output("stty size; locale charmap")
+	if err != nil || !strings.Contains(string(out), "33 77") || !strings.Contains(string(out), "UTF-8") {
+		t.Errorf("size and character set: %q (%v)", out, err)
 	}
 	sleeper, err := conn.NewSession()
 	if err != nil {

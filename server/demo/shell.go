@@ -72,7 +72,7 @@ var signals = map[string]syscall.Signal{
 // session serves one channel: at most one program.
 func (s shell) session(ch ssh.Channel, reqs <-chan *ssh.Request) error {
 	var size *pty.Winsize
-	env := []string{"HOME=/tmp", "PATH=/usr/local/bin:/usr/bin:/bin", "SHELL=" + s.path, "USER=nobody"}
+	env := []string{"LANG=C.UTF-8", "HOME=/tmp", "PATH=/usr/local/bin:/usr/bin:/bin", "SHELL=" + s.path, "USER=nobody"}
 	for req := range reqs {
 		ok := false
 		switch req.Type {
