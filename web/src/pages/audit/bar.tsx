@@ -257,7 +257,7 @@ function LogPicker() {
   const who = useWho();
   if (!who.me.instance_admin) return null;
   return (
-    <div role="group" aria-label={t("audit.log")} className="flex gap-1">
+    <div role="group" aria-label={t("audit.log")} className="flex gap-1 rounded-md bg-sunken">
       {["", "true"].map((v) => (
         <Button key={v} kind={(state.instance ?? "") === v ? "secondary" : "quiet"} aria-pressed={(state.instance ?? "") === v} onClick={() => set({ ...cleared, instance: v })}>
           {t(v ? "audit.instanceLog" : "audit.orgLog")}

@@ -19,6 +19,8 @@ import { eventSteps, verifyEvent } from "./verify";
 /** Pages of the things that events are about. */
 const pages: Record<string, string> = { safe: "safes", resource: "resources", account: "accounts", session: "sessions", confirmation: "confirmations" };
 
+const byPrefix: Record<string, string> = { saf: "safes", res: "resources", acc: "accounts", ses: "sessions", cnf: "confirmations" };
+
 export default function EventDetail() {
   const { t } = useTranslation();
   const term = useTerm();
@@ -92,10 +94,10 @@ function Party({ party: p, by, instance }: { party: Schemas["AuditParty"]; by: "
   return (
     <>
       {page && p.id ? <A to={`/${page}/${p.id}`}>{shown}</A> : p.type === "recording" && p.id ? <a href={`/recordings/${p.id}`} className="text-accent-text underline underline-offset-2">{shown}</a> : shown}
-      <span className="flex flex-wrap items-center gap-x-3 text-sm font-normal text-muted">
+      <span className="mt-0.5 flex flex-wrap items-center gap-x-3 text-sm font-normal text-muted">
         {term("things", p.type)}
         {p.id && (
-          <A to="/audit" search={{ [by]: p.id, ...instance }} className="inline-flex items-center gap-1 text-accent-text hover:underline">
+          <A to="/audit" search={{ [by]: p.id, ...instance }} className="inline-flex min-h-6 items-center gap-1 text-accent-text hover:underline">
             <ListFilter aria-hidden className="size-3.5" />
             {t(by === "actor_id" ? "audit.allOfActor" : "audit.allOfTarget")}
           </A>
@@ -115,12 +117,34 @@ function Metadata({ values }: { values: Record<string, unknown> }) {
         {all.map(([k, v]) => (
           <div key={k} className="contents">
             <dt className="name font-mono text-xs leading-6 text-muted">{k}</dt>
-            <dd className="name mb-1 whitespace-pre-wrap sm:mb-0">{Array.isArray(v) ? v.length > 0 ? <ul>{v.map((x, i) => <li key={i} className="name">{String(x)}</li>)}</ul> : <None /> : v === "" ? <None /> : String(v)}</dd>
+            <dd className="name mb-1 whitespace-pre-wrap sm:mb-0">
+              <Value value={v} />
+            </dd>
           </div>
         ))}
       </dl>
     </Card>
   );
+}
+
+/** A value of the metadata; an id leads to what it names. */
+function Value({ value: v }: { value: unknown }) {
+  if (v === "" || v === null || (Array.isArray(v) && v.length === 0)) return <None />;
+  if (Array.isArray(v)) {
+    return (
+      <ul>
+        {v.map((x, i) => (
+          <li key={i} className="name">
+            <Value value={x} />
+          </li>
+        ))}
+      </ul>
+    );
+  }
+  const text = String(v);
+  const page = /^(saf|res|acc|ses|cnf)_[0-9A-Z]{26}$/.exec(text)?.[1];
+  if (page) return <A to={`/${byPrefix[page]}/${text}`}>{text}</A>;
+  return <>{text}</>;
 }
 
 function Evidence({ event: e, instance }: { event: Schemas["AuditEvent"]; instance: boolean }) {

@@ -33,7 +33,7 @@ export default function AuditList() {
               {e.title}
             </A>
           </span>
-          <span className="name line-clamp-2 text-muted md:hidden">{[e.actor.name, e.target.name].filter(Boolean).join(" → ")}</span>
+          <span className="name line-clamp-2 text-muted md:hidden">{[e.actor.name, subject(e)].filter(Boolean).join(" → ")}</span>
         </>
       ),
     },
@@ -50,12 +50,12 @@ export default function AuditList() {
       label: t("audit.target"),
       wide: true,
       cell: (e) =>
-        e.target.id || e.target.name ? (
+        subject(e) || e.target.id ? (
           <>
             <Narrow by="target" value={e.target.id}>
-              {e.target.name || term("things", e.target.type)}
+              {subject(e) || term("things", e.target.type)}
             </Narrow>{" "}
-            {e.target.name && <span className="text-xs text-muted">{term("things", e.target.type)}</span>}
+            {subject(e) && <span className="text-xs text-muted">{term("things", e.target.type)}</span>}
           </>
         ) : (
           <None />
@@ -109,6 +109,12 @@ export default function AuditList() {
       {exporting && <ExportDialog onClose={() => setExporting(false)} />}
     </>
   );
+}
+
+/** What the event was about: sessions have no name, but a Safe. */
+function subject(e: Schemas["AuditEvent"]): string {
+  const { safe, asked_safe } = e.metadata;
+  return e.target.name || (typeof safe === "string" ? safe : typeof asked_safe === "string" ? asked_safe : "");
 }
 
 /** A value of an event that becomes a filter when it is pressed. */

@@ -48,8 +48,9 @@ export interface Progress {
   events: number;
 }
 
+/** The log as it was signed at the end of the export. */
 export interface Found {
-  events: number;
+  size: number;
   root: string; // base64
 }
 
@@ -106,7 +107,7 @@ export async function checkExport(lines: AsyncIterable<Uint8Array[]>, signed: Si
   if (wanted[0]) throw new Refuted("kept", "shorter", { before: wanted[0].size, size: tree.size });
   const got = await tree.root();
   if (!equal(got, last.root)) throw new Refuted("root", "rewritten", { number: tree.size });
-  return { events: tree.size, root: toBase64(got) };
+  return { size: tree.size, root: toBase64(got) };
 }
 
 interface Line {

@@ -170,7 +170,7 @@ describe("a whole log", () => {
 
   it("holds, and passes through every earlier checkpoint", async () => {
     const due = await Promise.all([1, 2, 255, 256, 257, leaves.length].filter((n) => n <= leaves.length).map(async (size) => ({ size, root: await root(leaves.slice(0, size)) })));
-    expect(await run(text, due)).toMatchObject({ events: events.length });
+    expect(await run(text, due)).toMatchObject({ size: events.length });
   });
 
   it("names what was edited, removed, repeated or moved", async () => {

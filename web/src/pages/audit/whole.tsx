@@ -54,8 +54,9 @@ export default function WholeLog() {
       const tell = atMostEvery(100, setProgress);
       const stream = await openExport({ format: "ndjson", ...(own && { instance: true }) }, stop.signal);
       const found = await checkExport(linesOf(stream), signed, due, (p) => tell({ ...p, of: Math.max(of, p.events) }));
-      report({ id: "events", state: "good", values: { number: found.events } });
-      report({ id: "root", state: "good", values: { number: found.events }, facts: { root: found.root } });
+      report({ id: "events", state: "good", values: { number: found.size } });
+      report({ id: "root", state: "good", values: { number: found.size }, facts: { root: found.root } });
+      memory.write(origin, { key: signed.key, ...found });
       if (kept.trim()) report({ id: "kept", state: "good", values: { count: due.length - (before ? 1 : 0) } });
       setCheck((c) => ({ ...c, state: "good" }));
     } catch (error) {
