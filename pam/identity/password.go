@@ -58,6 +58,11 @@ type Passwords struct {
 	slots   chan struct{}
 	waiting atomic.Int64
 	dummy   string // a hash of nobody's password, for logins of nobody
+	derive  func(password, salt []byte, p HashParams, size uint32) []byte
+}
+
+func argon2id(password, salt []byte, p HashParams, size uint32) []byte {
+	return argon2.IDKey(password, salt, p.Time, p.MemoryKiB, p.Parallelism, size)
 }
 
 // NewPasswords makes the pool. random is crypto/rand.Reader outside of tests.
@@ -68,7 +73,7 @@ func NewPasswords(p HashParams, random io.Reader) (*Passwords, error) {
 	if p.MemoryKiB < 8*uint32(p.Parallelism) || p.Time == 0 || p.Parallelism == 0 || p.MemoryKiB > 4<<20 {
 		return nil, fmt.Errorf("argon2: %d KiB, %d passes and %d lanes are not usable", p.MemoryKiB, p.Time, p.Parallelism)
 	}
-	ps := &Passwords{params: p, rand: random, slots: make(chan struct{}, p.Concurrency)}
+	ps := &Passwords{params: p, rand: random, slots: make(chan struct{}, p.Concurrency), derive: argon2id}
 	var err error
 	ps.dummy, err = ps.hash([]byte("nobody's password"))
 	return ps, err
@@ -127,7 +132,7 @@ func (ps *Passwords) Verify(ctx context.Context, phc string, password secret.Val
 	if len(p) > maxPassword {
 		p = p[:maxPassword+1] // cannot be right, and costs no more
 	}
-	got := argon2.IDKey(p, salt, params.Time, params.MemoryKiB, params.Parallelism, uint32(len(want)))
+	got := ps.derive(p, salt, params, uint32(len(want)))
 	right = subtle.ConstantTimeCompare(got, want) == 1 && !nobody
 	params.Concurrency = ps.params.Concurrency
 	return right, right && params != ps.params, nil
@@ -154,7 +159,7 @@ func (ps *Passwords) hash(password []byte) (string, error) {
 		return "", err
 	}
 	p := ps.params
-	key := argon2.IDKey(password, salt, p.Time, p.MemoryKiB, p.Parallelism, hashSize)
+	key := ps.derive(password, salt, p, hashSize)
 	enc := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.MemoryKiB, p.Time, p.Parallelism, enc.EncodeToString(salt), enc.EncodeToString(key)), nil
 }

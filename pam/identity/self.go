@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"vaultpam/internal/naming"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -314,13 +315,12 @@ func (s *Service) AuthenticateKey(ctx context.Context, email string, key ssh.Pub
 }
 
 func (s *Service) keyOf(ctx context.Context, email string, key ssh.PublicKey) (User, SSHKey, bool, error) {
-	u, err := s.store.UserByEmail(ctx, cut(strings.ToLower(strings.TrimSpace(email)), 320))
-	if pam.Is(err, pam.NotFound) {
-		return User{}, SSHKey{}, false, nil
-	}
-	if err != nil {
+	email, _ = naming.Email(email)
+	u, err := s.store.UserByEmail(ctx, email)
+	if err != nil && !pam.Is(err, pam.NotFound) {
 		return User{}, SSHKey{}, false, err
 	}
+	// Of nobody the same is read as of somebody, so that times tell nothing.
 	places, err := s.store.PlacesOf(ctx, u.ID)
 	if err != nil {
 		return User{}, SSHKey{}, false, err

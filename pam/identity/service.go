@@ -11,6 +11,7 @@ import (
 
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
+	"vaultpam/internal/naming"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -182,8 +183,9 @@ func (s *Service) AuthenticatePassword(ctx context.Context, email string, passwo
 
 // checkPassword does the same work whatever the outcome.
 func (s *Service) checkPassword(ctx context.Context, email string, password secret.Value, c Client, method string) (User, error) {
-	email = strings.ToLower(strings.TrimSpace(email))
-	user, err := s.store.UserByEmail(ctx, cut(email, 320))
+	// What cannot be an address is nobody's, and looked up all the same.
+	email, _ = naming.Email(email)
+	user, err := s.store.UserByEmail(ctx, email)
 	if err != nil && !pam.Is(err, pam.NotFound) {
 		return User{}, err
 	}

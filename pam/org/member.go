@@ -50,7 +50,7 @@ func (s *Service) Add(ctx context.Context, a pam.Actor, email string, role pam.R
 	if err := may(a, policy.MemberAdd, op); err != nil {
 		return Member{}, err
 	}
-	normal, ok := NormalEmail(email)
+	normal, ok := naming.Email(email)
 	if !ok {
 		return Member{}, badField(op, "email", "is not an e-mail address")
 	}

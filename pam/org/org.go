@@ -190,22 +190,3 @@ func nameProblem(name string) string {
 	}
 	return ""
 }
-
-// NormalEmail returns the one form in which an e-mail address is kept and
-// looked up: trimmed and in lower case. ok is false for what cannot be one.
-// The rules are narrower than RFC 5321: visible ASCII, one @, a domain with
-// no empty label; + is allowed, since the SSH login name splits at the first
-// + after the @.
-func NormalEmail(s string) (email string, ok bool) {
-	email = strings.ToLower(strings.TrimSpace(s))
-	local, domain, found := strings.Cut(email, "@")
-	if !found || local == "" || len(local) > 64 || len(email) > 254 || !domainPattern.MatchString(domain) || !localPattern.MatchString(local) {
-		return "", false
-	}
-	return email, true
-}
-
-var (
-	localPattern  = regexp.MustCompile("^[a-z0-9.!#$%&'*+/=?^_`{|}~-]+$")
-	domainPattern = regexp.MustCompile(`^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
-)

@@ -8,6 +8,7 @@ import (
 
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
+	"vaultpam/internal/naming"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -73,7 +74,7 @@ func (s *Service) assemble(ctx context.Context, op, name, slug, email string, pa
 	if email == "" {
 		return o, nil, Member{Role: pam.Owner, Status: Active, JoinedAt: now}, nil
 	}
-	normal, ok := NormalEmail(email)
+	normal, ok := naming.Email(email)
 	if !ok {
 		return o, nil, Member{}, badField(op, "email", "is not an e-mail address")
 	}
@@ -119,7 +120,7 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, name, slug, ownerEmai
 }
 
 func (s *Service) existing(ctx context.Context, email string) (pam.UserID, error) {
-	normal, ok := NormalEmail(email)
+	normal, ok := naming.Email(email)
 	if !ok {
 		return "", nil
 	}
