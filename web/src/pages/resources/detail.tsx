@@ -12,6 +12,7 @@ import { History } from "../../ui/history";
 import { A } from "../../ui/link";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { HostKey } from "./hostkey";
 import { HostKeyState } from "./list";
 
 export default function ResourceDetail() {
@@ -76,9 +77,7 @@ export default function ResourceDetail() {
             <div className="mt-4 space-y-1 text-sm">
               <h3 className="text-muted">{t("resources.keys")}</h3>
               {r.host_keys.map((k) => (
-                <code key={k} className="name block font-mono text-xs break-all">
-                  {k}
-                </code>
+                <HostKey key={k} line={k} />
               ))}
             </div>
           )}
@@ -161,7 +160,7 @@ export function ProbeCard({ resource, version, mayPin, onPinned }: { resource: S
             {probe.host_key && (
               <>
                 <p>{t(probe.pinned ? "resources.keyIsPinned" : "resources.keyShown")}</p>
-                <code className="mt-1 block font-mono text-xs break-all">{probe.host_key}</code>
+                <HostKey line={probe.host_key} />
               </>
             )}
           </Alert>

@@ -1,0 +1,86 @@
+package script
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"vaultpam/test/target"
+)
+
+// consoleWorld is what a scenario of the console is told.
+type consoleWorld struct {
+	Base     string         `json:"base"`
+	Email    string         `json:"email"`
+	Password string         `json:"password"`
+	Shots    string         `json:"shots"` // where pictures of a failure go
+	Chromium string         `json:"chromium"`
+	Target   *consoleTarget `json:"target"`
+}
+
+// consoleTarget is a real sshd and a login there.
+type consoleTarget struct {
+	Host        string `json:"host"`
+	Port        int    `json:"port"`
+	User        string `json:"user"`
+	Password    string `json:"password"`
+	PrivateKey  string `json:"private_key"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+// The console in a real browser: each scenario is a program in web/e2e, and
+// has a server and a target to itself.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.Abs("../../web")
+	must(t, err)
+	for path, how := range map[string]string{"dist/index.html": "make console", "node_modules/playwright-core": "make console"} {
+		if _, err := os.Stat(filepath.Join(dir, path)); err != nil {
+			t.Fatalf("web/%s is missing: run %s before the tests, as make test does", path, how)
+		}
+	}
+	out, _, status := run(t, nil, "", "../../tools/node.sh")
+	if status != 0 {
+		t.Fatalf("no Node.js: %s", out)
+	}
+	node, chromium := filepath.Join(strings.TrimSpace(out), "node"), target.Need(t, "chromium")
+	scenarios, err := filepath.Glob(filepath.Join(dir, "e2e", "*.mjs"))
+	must(t, err)
+	if len(scenarios) < 2 {
+		t.Fatalf("only %d scenarios were found", len(scenarios))
+	}
+	for _, scenario := range scenarios {
+		name := strings.TrimSuffix(filepath.Base(scenario), ".mjs")
+		if name == "lib" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) { // one after the other: a browser wants a core
+			p, sshd := startServer(t), target.StartSSHD(t)
+			key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(sshd.HostKeyLine))
+			must(t, err)
+			shots, err := os.MkdirTemp("", "vaultpam-console-"+name)
+			must(t, err)
+			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, shots, chromium, &consoleTarget{
+				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
+			}})
+			must(t, err)
+			cmd := exec.Command(node, scenario)
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), "E2E="+string(text))
+			cmd.WaitDelay = 5 * time.Second
+			begun := time.Now()
+			out, err := cmd.CombinedOutput()
+			t.Logf("%s, %s", time.Since(begun).Round(100*time.Millisecond), out)
+			if err != nil {
+				t.Errorf("%v; pictures are in %s", err, shots)
+				return
+			}
+			must(t, os.RemoveAll(shots))
+		})
+	}
+}

@@ -1,0 +1,87 @@
+// What every scenario needs: a browser whose pages fail the scenario for
+// whatever a person would call broken, and a few words of the console.
+// A scenario is a program: it gets its world as JSON in E2E, prints what it
+// looked at, and ends with 0 or says why not.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+export const world = JSON.parse(process.env.E2E ?? "{}"); // {base, email, password, shots, chromium, …}
+
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+let browser;
+const problems = [];
+
+/** Opens a window of its own. What its pages complain of is a problem. */
+export async function open(options = {}) {
+  browser ??= await chromium.launch({ executablePath: world.chromium, args: flags });
+  const context = await browser.newContext({ baseURL: world.base, viewport: { width: 1280, height: 800 }, locale: "en", ...options });
+  context.setDefaultTimeout(20_000);
+  context.on("page", (page) => {
+    page.on("pageerror", (e) => problems.push(`${page.url()}: ${e.stack ?? e.message}`));
+    page.on("console", (m) => {
+      // Refusals of the API are part of what is tried; the browser notes each.
+      if (m.type() === "error" && !m.text().startsWith("Failed to load resource")) problems.push(`${page.url()}: ${m.text()}`);
+    });
+    page.on("dialog", (d) => {
+      problems.push(`${page.url()}: a dialog says ${d.message()}`);
+      void d.dismiss();
+    });
+  });
+  return await context.newPage();
+}
+
+export async function signIn(page, { path = "/safes", email = world.email, password = world.password } = {}) {
+  await page.goto(path);
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("navigation", { name: "Pages" }).waitFor();
+}
+
+/** The API beside the browser, as the owner of dev mode or somebody else. */
+export async function api(email = world.email, password = world.password) {
+  const call = async (method, path, body, headers = {}) => {
+    const r = await fetch(`${world.base}/api/v1${path}`, { method, headers: { "Content-Type": "application/json", ...headers }, body: body && JSON.stringify(body) });
+    const text = await r.text();
+    if (!r.ok) throw new Error(`${method} ${path}: ${r.status} ${text}`);
+    return text && JSON.parse(text);
+  };
+  const { access_token } = await call("POST", "/auth/login", { email, password });
+  return (method, path, body, headers) => call(method, path, body, { Authorization: `Bearer ${access_token}`, ...headers });
+}
+
+/** The text that a terminal shows. */
+export const shown = (page) => page.locator(".xterm-rows").first();
+
+export function check(ok, problem) {
+  if (!ok) problems.push(problem);
+}
+
+/** Waits until ok(), and says what it waited for when that does not come. */
+export async function until(what, ok, within = 20_000) {
+  for (const end = Date.now() + within; ; ) {
+    if (await ok()) return;
+    if (Date.now() > end) throw new Error(`not within ${within / 1000} s: ${what}`);
+    await new Promise((r) => setTimeout(r, 50));
+  }
+}
+
+/** Runs a scenario to its end. */
+export async function run(scenario) {
+  try {
+    await scenario();
+  } catch (e) {
+    problems.push(e.stack ?? String(e));
+  }
+  if (problems.length > 0 && browser) {
+    mkdirSync(world.shots, { recursive: true });
+    for (const [i, page] of browser.contexts().flatMap((c) => c.pages()).entries()) {
+      await page.screenshot({ path: join(world.shots, `${i}.png`) }).catch(() => {});
+    }
+  }
+  await browser?.close();
+  for (const p of problems) console.error(p);
+  process.exit(problems.length > 0 ? 1 : 0);
+}
