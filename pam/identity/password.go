@@ -70,7 +70,7 @@ func NewPasswords(p HashParams, random io.Reader) (*Passwords, error) {
 	if p.Concurrency == 0 {
 		p.Concurrency = runtime.NumCPU()
 	}
-	if p.MemoryKiB < 8*uint32(p.Parallelism) || p.Time == 0 || p.Parallelism == 0 || p.MemoryKiB > 4<<20 {
+	if !p.usable() {
 		return nil, fmt.Errorf("argon2: %d KiB, %d passes and %d lanes are not usable", p.MemoryKiB, p.Time, p.Parallelism)
 	}
 	ps := &Passwords{params: p, rand: random, slots: make(chan struct{}, p.Concurrency), derive: argon2id}
@@ -145,6 +145,9 @@ func (ps *Passwords) enter(ctx context.Context) (leave func(), err error) {
 		return nil, pam.Errorf(pam.Unavailable, "hash password", "Too many sign-ins at the moment. Try again.")
 	}
 	defer ps.waiting.Add(-1)
+	if ctx.Err() != nil { // a free slot is not for somebody who has gone
+		return nil, &pam.Error{Kind: pam.Unavailable, Op: "hash password", Err: ctx.Err()}
+	}
 	select {
 	case ps.slots <- struct{}{}:
 		return func() { <-ps.slots }, nil
@@ -160,25 +163,47 @@ func (ps *Passwords) hash(password []byte) (string, error) {
 	}
 	p := ps.params
 	key := ps.derive(password, salt, p, hashSize)
-	enc := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.MemoryKiB, p.Time, p.Parallelism, enc.EncodeToString(salt), enc.EncodeToString(key)), nil
+	return formatPHC(p, salt, key), nil
 }
 
-// parsePHC reads a PHC string of argon2id.
+// Limits on a stored hash. What is kept there decides what a login costs, so
+// that it is read as strictly as what comes from outside.
+const (
+	maxMemoryKiB = 4 << 20
+	maxTime      = 1 << 10
+	minSalt      = 8
+	maxSalt      = 64
+	minKey       = 16
+	maxKey       = 64
+)
+
+// usable says whether argon2id can be computed with p, by us.
+func (p HashParams) usable() bool {
+	return p.Time > 0 && p.Time <= maxTime && p.Parallelism > 0 && p.MemoryKiB >= 8*uint32(p.Parallelism) && p.MemoryKiB <= maxMemoryKiB
+}
+
+// formatPHC writes a PHC string of argon2id (the PHC string format of the
+// Password Hashing Competition).
+func formatPHC(p HashParams, salt, key []byte) string {
+	enc := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.MemoryKiB, p.Time, p.Parallelism, enc.EncodeToString(salt), enc.EncodeToString(key))
+}
+
+// parsePHC reads what formatPHC writes, in that one spelling.
 func parsePHC(s string) (p HashParams, salt, key []byte, ok bool) {
 	parts := strings.Split(s, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
-		return p, nil, nil, false
+	if len(s) > 512 || len(parts) != 6 {
+		return HashParams{}, nil, nil, false
 	}
-	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.MemoryKiB, &p.Time, &p.Parallelism); n != 3 || err != nil {
-		return p, nil, nil, false
+	_, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.MemoryKiB, &p.Time, &p.Parallelism)
+	if err == nil {
+		salt, err = base64.RawStdEncoding.DecodeString(parts[4])
 	}
-	var err error
-	if salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil {
-		return p, nil, nil, false
+	if err == nil {
+		key, err = base64.RawStdEncoding.DecodeString(parts[5])
 	}
-	if key, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil || len(key) == 0 || p.Time == 0 || p.Parallelism == 0 || p.MemoryKiB > 4<<20 {
-		return p, nil, nil, false
+	if err != nil || !p.usable() || len(salt) < minSalt || len(salt) > maxSalt || len(key) < minKey || len(key) > maxKey || formatPHC(p, salt, key) != s {
+		return HashParams{}, nil, nil, false
 	}
 	return p, salt, key, true
 }
