@@ -172,7 +172,7 @@ function Proposal({ choice: c }: { choice: Choice }) {
   return (
     <>
       <span className="w-24 shrink-0 text-muted">{t(c.key ? `audit.keys.${c.key}` : "audit.keys.q")}</span>
-      <span className="name line-clamp-1 min-w-0">{c.key === "category" ? term("categories", c.label) : c.key ? c.label : `“${c.label}”`}</span>
+      <span className="name line-clamp-1 min-w-0">{c.key === "category" ? term("categories", c.label) : c.label}</span>
       {(c.kind || c.detail) && <span className="name ml-auto line-clamp-1 max-w-[50%] text-right text-xs text-muted">{c.kind ? term("things", c.kind) : c.detail}</span>}
     </>
   );
@@ -182,7 +182,7 @@ function Chip({ name, value, remove }: { name: Key | "q"; value: string; remove:
   const { t } = useTranslation();
   const term = useTerm();
   const id = useName(name === "actor" || name === "target" ? value : undefined);
-  const shown = name === "type" ? (types.find((x) => x.type === value)?.title ?? value) : name === "category" ? term("categories", value) : name === "q" ? `“${value}”` : id || value;
+  const shown = name === "type" ? (types.find((x) => x.type === value)?.title ?? value) : name === "category" ? term("categories", value) : id || value;
   const label = t(`audit.keys.${name}`);
   return (
     <button type="button" onClick={remove} aria-label={t("audit.removeFilter", { filter: `${label}: ${shown}` })} className="inline-flex max-w-full items-center gap-1.5 rounded border border-line bg-sunken py-0.5 pr-1.5 pl-2 text-sm hover:border-line-strong">

@@ -8,7 +8,8 @@ import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { Alert, Problem } from "../../ui/feedback";
 import { Field, Select } from "../../ui/field";
-import { Broken, collect, openExport, save, type Format, type Progress } from "./download";
+import { Progress } from "../../ui/progress";
+import { Broken, collect, openExport, save, type Format, type Progress as Arrived } from "./download";
 import { useTerm } from "./names";
 import { request } from "./query";
 import { serverOf } from "./server";
@@ -21,9 +22,9 @@ export function ExportDialog({ onClose }: { onClose: () => void }) {
   const term = useTerm();
   const [format, setFormat] = useState<Format>("ndjson");
   const [span, setSpan] = useState<"shown" | "all">(state.from || state.to || state.span ? "shown" : "all");
-  const [progress, setProgress] = useState<Progress>();
+  const [progress, setProgress] = useState<Arrived>();
   const [error, setError] = useState<unknown>();
-  const [saved, setSaved] = useState<Progress>();
+  const [saved, setSaved] = useState<Arrived>();
   const running = useRef<AbortController>(null);
   useEffect(() => () => running.current?.abort(), []);
 
@@ -41,8 +42,8 @@ export function ExportDialog({ onClose }: { onClose: () => void }) {
     setError(undefined);
     setSaved(undefined);
     setProgress({ bytes: 0, lines: 0 });
-    let seen: Progress = { bytes: 0, lines: 0 };
-    const tell = atMostEvery(100, (p: Progress) => setProgress(p));
+    let seen: Arrived = { bytes: 0, lines: 0 };
+    const tell = atMostEvery(100, (p: Arrived) => setProgress(p));
     try {
       const stream = await openExport({ format, ...(instance && { instance }), ...(span === "shown" && { from, to }) }, stop.signal);
       const file = await collect(stream, format, (p) => {
@@ -79,7 +80,7 @@ export function ExportDialog({ onClose }: { onClose: () => void }) {
         )}
         {progress && (
           <div className="space-y-1.5" role="status">
-            <progress className="block h-2 w-full accent-accent" aria-label={t("audit.exporting")} max={whole} value={whole ? Math.min(progress.lines, whole) : undefined} />
+            <Progress label={t("audit.exporting")} value={progress.lines} max={whole} />
             <p className="text-sm text-muted tabular-nums">{t("audit.exported", { bytes: bytes(progress.bytes), lines: count(progress.lines) })}</p>
           </div>
         )}

@@ -33,7 +33,7 @@ export default function AuditList() {
               {e.title}
             </A>
           </span>
-          <span className="name line-clamp-2 text-muted md:hidden">{[e.actor.name, subject(e)].filter(Boolean).join(" → ")}</span>
+          <span className="name line-clamp-2 text-muted md:hidden">{[...new Set([e.actor.name, subject(e)])].filter(Boolean).join(" → ")}</span>
         </>
       ),
     },
@@ -114,6 +114,7 @@ export default function AuditList() {
 /** What the event was about: sessions have no name, but a Safe. */
 function subject(e: Schemas["AuditEvent"]): string {
   const { safe, asked_safe } = e.metadata;
+  if (e.target.type === "audit_log") return ""; // its name is an id
   return e.target.name || (typeof safe === "string" ? safe : typeof asked_safe === "string" ? asked_safe : "");
 }
 

@@ -57,6 +57,7 @@ export interface Found {
 const tail = /,"leaf_index":(\d+),"leaf_hash":"([0-9a-f]{64})"\}$/;
 const lookBack = 120; // bytes: as long as tail can be
 const maxLine = 8 << 20;
+const portion = 128; // lines
 
 /** Reads the NDJSON export of a whole log and throws Refuted at the first
  * place that does not hold. signed is a checkpoint that was fetched, and
@@ -155,7 +156,8 @@ export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerat
       }
       rest = all.slice(at);
       if (rest.length > maxLine) throw new Refuted("events", "unreadable", { number: 0 });
-      if (out.length > 0) yield out;
+      // In small portions, so that the page goes on answering.
+      for (let i = 0; i < out.length; i += portion) yield out.slice(i, i + portion);
     }
     if (rest.length > 0) yield [rest];
   } finally {

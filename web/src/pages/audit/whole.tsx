@@ -9,9 +9,10 @@ import { Button } from "../../ui/button";
 import { Alert } from "../../ui/feedback";
 import { Field, TextArea } from "../../ui/field";
 import { Card, PageHead } from "../../ui/page";
+import { Progress } from "../../ui/progress";
 import { openExport } from "./download";
 import { atMostEvery } from "./exporting";
-import { checkExport, keptCheckpoints, linesOf, type Progress } from "./logcheck";
+import { checkExport, keptCheckpoints, linesOf, type Progress as Checked } from "./logcheck";
 import { memory, serverOf } from "./server";
 import { idle, Steps, type Check } from "./steps";
 import { compare, originOf, Refuted, signedCheckpoint, type Step, type StepId } from "./verify";
@@ -27,7 +28,7 @@ export default function WholeLog() {
   const [kept, setKept] = useState("");
   const [keptError, setKeptError] = useState(false);
   const [check, setCheck] = useState<Check>(idle);
-  const [progress, setProgress] = useState<Progress & { of: number }>();
+  const [progress, setProgress] = useState<Checked & { of: number }>();
   const [seen, setSeen] = useState(() => memory.read(origin));
   const running = useRef<AbortController>(null);
   useEffect(() => () => running.current?.abort(), []);
@@ -92,7 +93,7 @@ export default function WholeLog() {
                 {t("audit.wholeGoodLead")}
               </Alert>
             )}
-            {busy && progress && <progress className="block h-2 w-full accent-accent" aria-label={t("audit.verifying")} max={progress.of} value={progress.events} />}
+            {busy && progress && <Progress label={t("audit.verifying")} value={progress.events} max={progress.of} />}
             <Steps order={order} check={check} now={progress && t("audit.checkedSoFar", { number: count(progress.events), of: count(progress.of), bytes: bytes(progress.bytes) })} />
           </div>
         </Card>
