@@ -37,15 +37,18 @@ func (s *Service) entering(h Holder, org pam.OrgID, c Client) (pam.Actor, error)
 		s.use(func(u *Used) { u.Tokens[h.Token.ID] = s.clock.Now() })
 		return enter(a, h.Places, org)
 	}
+	active := s.activeOrg(h)
 	if org == "" {
-		org = s.activeOrg(h)
-		if org == "" { // a person without any place, such as an instance administrator
-			return a, nil
-		}
-	} else if org != h.User.ActiveOrg {
-		defer s.use(func(u *Used) { u.Orgs[h.User.ID] = org })
+		org = active
 	}
-	return enter(a, h.Places, org)
+	if org == "" { // a person without any place, such as an instance administrator
+		return a, nil
+	}
+	a, err := enter(a, h.Places, org)
+	if err == nil && org != active {
+		s.use(func(u *Used) { u.Orgs[h.User.ID] = org })
+	}
+	return a, err
 }
 
 // AuthenticateRestricted also takes a token that is for a password change

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -97,11 +98,17 @@ func (s *Service) flush(ctx context.Context) {
 	s.mu.Lock()
 	used := s.used
 	s.used = newUsed()
+	s.used.Orgs = maps.Clone(used.Orgs) // they decide what serves until the store does
 	s.forgetIdle()
 	s.mu.Unlock()
 	if len(used.Orgs)+len(used.Logins)+len(used.Tokens)+len(used.Keys) > 0 {
 		if err := s.store.Touch(ctx, used); err != nil {
 			s.log.Warn("last use of tokens not written", "error", err)
+		} else if len(used.Orgs) > 0 {
+			s.holders.clear()
+			s.use(func(u *Used) {
+				maps.DeleteFunc(u.Orgs, func(user pam.UserID, org pam.OrgID) bool { return used.Orgs[user] == org })
+			})
 		}
 	}
 	for _, e := range s.failures.drain(s.scribe) {
