@@ -82,7 +82,7 @@ func locked(data []byte) (map[string]use, []string, error) {
 	var lock struct {
 		Packages map[string]struct {
 			Version, Integrity, Resolved  string
-			Link                          bool
+			Link, InBundle                bool
 			Dependencies, DevDependencies map[string]string
 		}
 	}
@@ -104,7 +104,7 @@ func locked(data []byte) (map[string]use, []string, error) {
 		if p.Resolved != "" || p.Link {
 			found = append(found, npm+name+" names where it was downloaded from")
 		}
-		if p.Integrity == "" {
+		if p.Integrity == "" && !p.InBundle { // the hash of what it is bundled in covers it
 			found = append(found, npm+name+" has no hash")
 		}
 		_, run := root.Dependencies[name]

@@ -58,6 +58,7 @@ const lock = `{"packages": {
 	"node_modules/@of/unexplained": {"version": "2.0.0", "integrity": "sha512-x"},
 	"node_modules/deep": {"version": "3.0.0", "integrity": "sha512-x"},
 	"node_modules/fine/node_modules/deep": {"version": "1.9.0", "integrity": "sha512-x"},
+	"node_modules/fine/node_modules/bundled": {"version": "1.0.0", "inBundle": true},
 	"node_modules/from-afar": {"version": "1.0.0", "resolved": "https://registry.invalid/x.tgz"}
 }}`
 
