@@ -20,7 +20,7 @@ const events = (type: string) => (from: string, to: string) => ({ to: "/audit", 
 
 export function Figures() {
   const { t } = useTranslation();
-  const { data: s, error, refetch } = useFigures(true);
+  const { data: s, error, failureReason, refetch } = useFigures(true);
   const [asTable, setAsTable] = useState(false);
   const [days, setDays] = useState(false);
   return (
@@ -34,7 +34,7 @@ export function Figures() {
           {t(asTable ? "overview.asPlots" : "overview.asTables")}
         </Button>
       </div>
-      <Problem error={error} retry={() => void refetch()} />
+      <Problem error={error ?? failureReason} retry={() => void refetch()} />
       {s && (
         <>
           <Tiles stats={s} />

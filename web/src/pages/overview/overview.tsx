@@ -19,8 +19,9 @@ export default function Overview() {
   const who = useWho();
   const oversees = useRole("owner", "admin", "auditor");
   const stats = useFigures(oversees);
-  // Nothing is shown before everything is there, so that nothing jumps.
-  const waits = [useChanges(), usePlaces(), useConnected(), stats].some((q) => q.isLoading);
+  // Nothing is shown before everything is there, so that nothing jumps; but
+  // nothing waits for what fails.
+  const waits = [useChanges(), usePlaces(), useConnected(), stats].some((q) => q.isLoading && q.failureCount === 0);
   const org = who.memberships.find((m) => m.org_id === who.org)?.name;
   return (
     <>
