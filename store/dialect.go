@@ -33,6 +33,7 @@ const (
 	uniqueFault
 	referenceFault
 	fullFault
+	textFault      // an argument has bytes that no text of this database can have
 	transientFault // the same transaction may succeed when tried again
 	awayFault      // the database, or the way to it, is gone; a commit under way may have happened
 )
@@ -40,6 +41,7 @@ const (
 func (d dialect) isUnique(err error) bool    { return d.fault(err) == uniqueFault }
 func (d dialect) isReference(err error) bool { return d.fault(err) == referenceFault }
 func (d dialect) isFull(err error) bool      { return d.fault(err) == fullFault }
+func (d dialect) isText(err error) bool      { return d.fault(err) == textFault }
 func (d dialect) isTransient(err error) bool { return d.fault(err) == transientFault }
 func (d dialect) isAway(err error) bool      { return d.fault(err) == awayFault }
 
@@ -110,6 +112,8 @@ func postgresFault(err error) fault {
 		return referenceFault
 	case "53100": // disk_full
 		return fullFault
+	case "22021": // character_not_in_repertoire
+		return textFault
 	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
 		return transientFault
 	case "57P01", "57P02", "57P03", "53300", "25006": // admin_shutdown, crash_shutdown, cannot_connect_now, too_many_connections, read_only_sql_transaction

@@ -189,6 +189,8 @@ func (db *DB) failed(op string, err error) error {
 		return &pam.Error{Kind: pam.Conflict, Op: op, Public: "It is still in use.", Err: err}
 	case db.dialect.isFull(err):
 		return &pam.Error{Kind: pam.Unavailable, Op: op, Public: "The database cannot be written: no space is left.", Err: err}
+	case db.dialect.isText(err):
+		return &pam.Error{Kind: pam.Invalid, Op: op, Public: "A text has bytes that cannot be kept.", Err: err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &pam.Error{Kind: pam.Unavailable, Op: op, Err: err}
 	case db.dialect.isAway(err):
