@@ -72,8 +72,8 @@ func (db *DB) ListSafes(ctx context.Context, org pam.OrgID, q safe.Query) ([]saf
 	if q.All {
 		w.add(lockedIs(q.Locked))
 		text, args := pageOf(safeColumns+`, COALESCE(m.role, '')`, `safes s LEFT JOIN safe_members m ON m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ? AND `+unexpired,
-			"s.safe_id", org, w, by, q.Limit)
-		out, err := list(ctx, db, scanSafe, text, append([]any{q.User, now}, args...)...)
+			"s.safe_id", org, w, by, q.Limit, q.User, now)
+		out, err := list(ctx, db, scanSafe, text, args...)
 		return out, db.failed("list safes", err)
 	}
 	mine, byMine := ordering(q.Order, "m.sort_key", "m.safe_id", q.After)

@@ -57,22 +57,22 @@ func haveSafes(t testing.TB, data string, n int) []string {
 		_, err := tx.Exec(text, args...)
 		must(t, err)
 	}
-	var model string
-	must(t, tx.QueryRow(`SELECT safe_id FROM safes WHERE name = 'Demo'`).Scan(&model))
+	var org, model string
+	must(t, tx.QueryRow(`SELECT org_id, safe_id FROM safes WHERE name = 'Demo'`).Scan(&org, &model))
 	exec(`DELETE FROM safes WHERE safe_id <> ?`, model)
 	ids := []string{model}
 	// The ids are in no order of the names.
 	safe, err := tx.Prepare(`INSERT INTO safes (org_id, safe_id, name, sort_key, slug, visibility, settings, locked, version, created_by, created_at, updated_at)
-		SELECT org_id, ?, ?, ?, ?, visibility, settings, locked, version, created_by, created_at, updated_at FROM safes WHERE safe_id = ?`)
+		SELECT org_id, ?, ?, ?, ?, visibility, settings, locked, version, created_by, created_at, updated_at FROM safes WHERE org_id = ? AND safe_id = ?`)
 	must(t, err)
 	member, err := tx.Prepare(`INSERT INTO safe_members (org_id, safe_id, member_id, user_id, role, expires_at, created_at, sort_key)
-		SELECT org_id, ?, ?, user_id, role, expires_at, created_at, ? FROM safe_members WHERE safe_id = ?`)
+		SELECT org_id, ?, ?, user_id, role, expires_at, created_at, ? FROM safe_members WHERE org_id = ? AND safe_id = ?`)
 	must(t, err)
 	for i := 1; i < n; i++ {
 		id, name := fmt.Sprintf("%s%06d", model[:len(model)-6], (i*7919)%1_000_000), fmt.Sprintf("safe-%06d", i)
-		_, err := safe.Exec(id, name, naming.Key(name), name, model)
+		_, err := safe.Exec(id, name, naming.Key(name), name, org, model)
 		must(t, err)
-		_, err = member.Exec(id, "mem"+id[3:], naming.Key(name), model)
+		_, err = member.Exec(id, "mem"+id[3:], naming.Key(name), org, model)
 		must(t, err)
 		ids = append(ids, id)
 	}

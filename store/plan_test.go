@@ -1,0 +1,48 @@
+package store
+
+import (
+	"strings"
+	"testing"
+)
+
+// However long a list is, a page of it costs its own rows: they are found by
+// their ids, and the list itself is never walked to its end.
+func TestAPageOfAListReadsOnlyItsOwnRows(t *testing.T) {
+	db, err := Open(t.Context(), Options{DataDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, c := range []struct{ columns, tables, id, by string }{
+		{"s.name", "safes s LEFT JOIN safe_members m ON m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ''", "s.safe_id", "s.sort_key, s.safe_id"},
+		{"r.name", "resources r", "r.resource_id", "r.sort_key DESC, r.resource_id DESC"},
+		{accountColumns, accountTables, "a.account_id", "a.sort_key, a.account_id"},
+		{orgMemberColumns, "memberships m LEFT JOIN users u ON u.id = m.user_id", "m.user_id", "m.user_id"},
+	} {
+		text, args := pageOf(c.columns, c.tables, c.id, "org_1", where{}, c.by, 100)
+		rows, err := db.query(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, detail)
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+		alias, column, _ := strings.Cut(c.id, ".")
+		found := false
+		for _, step := range plan {
+			found = found || strings.HasPrefix(step, "SEARCH "+alias+" ") && strings.Contains(step, "org_id=? AND "+column+"=?")
+		}
+		if !found {
+			t.Errorf("%s are not read by their ids:\n%s", c.tables, strings.Join(plan, "\n"))
+		}
+	}
+}
