@@ -43,6 +43,9 @@ func parseToken(token string) (hash [32]byte, ok bool) {
 	if len(token) != tokenLength || !strings.HasPrefix(token, loginPrefix) && !strings.HasPrefix(token, accessPrefix) {
 		return hash, false
 	}
+	if strings.Trim(token[len(loginPrefix):], base62) != "" {
+		return hash, false
+	}
 	body := token[:tokenLength-sumDigits]
 	if checksum(body) != token[tokenLength-sumDigits:] {
 		return hash, false
