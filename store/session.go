@@ -114,6 +114,14 @@ func cutSessions(ctx context.Context, tx *Tx, user pam.UserID, auth, kind string
 	return err
 }
 
+// cutPasswordSessions asks for the end of what the user's password has opened
+// when it is replaced: natively, or by a login other than kept.
+func cutPasswordSessions(ctx context.Context, tx *Tx, user pam.UserID, kept pam.LoginID) error {
+	_, err := tx.exec(ctx, `UPDATE sessions SET kill_reason = 'ended: the password was changed' WHERE user_id = ? AND (auth_id = '' OR auth_id LIKE ? AND auth_id <> ?)
+		AND status IN ('pending', 'active') AND kill_reason = ''`, string(user), pam.PrefixLogin+"%", string(kept))
+	return err
+}
+
 const sessionExists = `SELECT 1 FROM sessions WHERE org_id = ? AND session_id = ?`
 
 // ActivateSession is session.Store's.

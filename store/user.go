@@ -43,7 +43,7 @@ func (db *DB) PlacesOf(ctx context.Context, user pam.UserID) ([]identity.Place, 
 		var status org.Status
 		var settings org.Settings
 		err := r.Scan(&p.Org, &p.Role, &status, intoTime(&p.JoinedAt), intoJSON(&settings))
-		p.Active, p.AdminsSeeAll, p.DualControl = status == org.Active, settings.AdminsSeeAll, settings.DualControl
+		p.Active, p.Invited, p.AdminsSeeAll, p.DualControl = status == org.Active, status == org.Invited, settings.AdminsSeeAll, settings.DualControl
 		return p, err
 	}, `SELECT m.org_id, m.role, m.status, m.joined_at, o.settings FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = ? ORDER BY m.joined_at, m.org_id`, user)
 	return ps, db.failed("list places", err)
@@ -128,15 +128,27 @@ func (db *DB) RevokeLogin(ctx context.Context, user pam.UserID, id pam.LoginID, 
 	}, e)
 }
 
-// SetPassword implements identity.Store.
-func (db *DB) SetPassword(ctx context.Context, user pam.UserID, hash string, keep pam.LoginID, e audit.Entry) error {
-	return db.write(ctx, "set password", func(ctx context.Context, tx *Tx) error {
+// SetPassword implements identity.Store. The update of the user comes first:
+// it makes changes of one password follow each other, so that the second finds
+// its login ended.
+func (db *DB) SetPassword(ctx context.Context, user pam.UserID, hash string, by pam.LoginID, keep bool, e audit.Entry) error {
+	const op = "set password"
+	return db.write(ctx, op, func(ctx context.Context, tx *Tx) error {
 		tx.changed(pam.InstanceOrg, pam.SubjectUser, string(user))
 		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE users SET password_hash = ?, must_change = ? WHERE id = ?`, hash, false, user); err != nil {
 			return err
 		}
-		_, err := tx.exec(ctx, `DELETE FROM logins WHERE user_id = ? AND id <> ?`, user, keep)
-		return err
+		if err := tx.mustTouch(ctx, pam.Unauthenticated, `UPDATE logins SET user_agent = user_agent WHERE id = ? AND user_id = ?`, by, user); err != nil {
+			return err
+		}
+		kept := by
+		if !keep {
+			kept = ""
+		}
+		if _, err := tx.exec(ctx, `DELETE FROM logins WHERE user_id = ? AND id <> ?`, user, kept); err != nil {
+			return err
+		}
+		return cutPasswordSessions(ctx, tx, user, kept)
 	}, e)
 }
 
@@ -250,8 +262,12 @@ func (db *DB) Touch(ctx context.Context, used identity.Used) error {
 
 // DeleteExpired implements identity.Store.
 func (db *DB) DeleteExpired(ctx context.Context, t time.Time) error {
-	return db.write(ctx, "delete expired logins", func(ctx context.Context, tx *Tx) error {
-		_, err := tx.exec(ctx, `DELETE FROM logins WHERE expires_at < ?`, micros(t))
-		return err
+	return db.write(ctx, "delete expired logins and tokens", func(ctx context.Context, tx *Tx) error {
+		for _, text := range []string{`DELETE FROM logins WHERE expires_at < ?`, `DELETE FROM access_tokens WHERE expires_at < ?`} {
+			if _, err := tx.exec(ctx, text, micros(t)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

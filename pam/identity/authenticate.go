@@ -13,7 +13,8 @@ import (
 // own or the last used organization. It is Unauthenticated for a token that
 // is missing, malformed, expired, revoked or for a password change only, and
 // OrgDenied, without telling why, for an organization in which the user is no
-// active member or to which the token is not bound.
+// active member or to which the token is not bound, and wherever a user has no
+// place left.
 func (s *Service) Authenticate(ctx context.Context, bearer string, org pam.OrgID, c Client) (pam.Actor, error) {
 	h, err := s.holder(ctx, bearer)
 	if err != nil {
@@ -37,11 +38,14 @@ func (s *Service) entering(h Holder, org pam.OrgID, c Client) (pam.Actor, error)
 		s.use(func(u *Used) { u.Tokens[h.Token.ID] = s.clock.Now() })
 		return enter(a, h.Places, org)
 	}
+	if !admitted(h.User, h.Places) {
+		return pam.Actor{}, &pam.Error{Kind: pam.OrgDenied, Op: "authenticate"}
+	}
 	active := s.activeOrg(h)
 	if org == "" {
 		org = active
 	}
-	if org == "" { // a person without any place, such as an instance administrator
+	if org == "" { // an administrator of the instance, or somebody who may accept an invitation
 		return a, nil
 	}
 	a, err := enter(a, h.Places, org)
@@ -52,7 +56,7 @@ func (s *Service) entering(h Holder, org pam.OrgID, c Client) (pam.Actor, error)
 }
 
 // AuthenticateRestricted also takes a token that is for a password change
-// only.
+// only. The actor enters no organization.
 func (s *Service) AuthenticateRestricted(ctx context.Context, bearer string, c Client) (pam.Actor, error) {
 	h, err := s.holder(ctx, bearer)
 	if err != nil {
@@ -60,6 +64,9 @@ func (s *Service) AuthenticateRestricted(ctx context.Context, bearer string, c C
 	}
 	if h.Login != nil && h.Login.Purpose == Console {
 		return pam.Actor{}, unauthenticated()
+	}
+	if !admitted(h.User, h.Places) {
+		return pam.Actor{}, &pam.Error{Kind: pam.OrgDenied, Op: "authenticate"}
 	}
 	return s.actor(h, c), nil
 }

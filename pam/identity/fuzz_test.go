@@ -4,7 +4,41 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 )
+
+// A key is kept in one spelling, which is taken for itself, and is one of the
+// types and sizes that we take.
+func FuzzKey(f *testing.F) {
+	const good = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	for _, s := range []string{
+		good, " " + good + " me@laptop\r\n", "restrict " + good, "cert-authority,command=\"x\" " + good, good + "\n" + good, "# " + good, good[:40], "ssh-rsa " + good[12:],
+		"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQA=", "ssh-dss AAAAB3NzaC1kc3M=", "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAAABAA==",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		key, problem := parseKey(line)
+		if (key == nil) != (problem != "") {
+			t.Fatalf("%q: %v and %q", line, key, problem)
+		}
+		if key == nil {
+			return
+		}
+		kept := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+		again, problem := parseKey(kept)
+		if problem != "" || ssh.FingerprintSHA256(again) != ssh.FingerprintSHA256(key) || strings.TrimSpace(string(ssh.MarshalAuthorizedKey(again))) != kept {
+			t.Fatalf("%q is kept as %q, which is %q", line, kept, problem)
+		}
+		if strings.ContainsAny(kept, "\r\n\t\x00") || len(strings.Fields(kept)) != 2 {
+			t.Fatalf("%q is kept as %q", line, kept)
+		}
+		if key.Type() == ssh.KeyAlgoRSA && (bitsOf(key) < minRSA || bitsOf(key) > maxRSA) {
+			t.Fatalf("%q has %d bits", line, bitsOf(key))
+		}
+	})
+}
 
 // A stored hash has one spelling, and none makes a login cost without bounds.
 func FuzzPHC(f *testing.F) {

@@ -82,6 +82,7 @@ type Place struct {
 	Org          pam.OrgID
 	Role         pam.Role
 	Active       bool
+	Invited      bool // not Active before the user accepts
 	AdminsSeeAll bool
 	DualControl  bool
 	JoinedAt     time.Time
@@ -111,8 +112,11 @@ type Store interface {
 	// RevokeLogin is EndLogin, and ends the sessions that were opened with the
 	// login. So do RevokeAccessToken and RemoveSSHKey with theirs.
 	RevokeLogin(ctx context.Context, user pam.UserID, id pam.LoginID, e audit.Entry) error
-	// SetPassword stores a hash, clears MustChange and ends all other logins.
-	SetPassword(ctx context.Context, user pam.UserID, hash string, keep pam.LoginID, e audit.Entry) error
+	// SetPassword stores a hash, on behalf of one of the user's logins: if that
+	// has ended it is Unauthenticated, and nothing is stored. It clears
+	// MustChange, ends all logins but the one, which stays if keep says so, and
+	// ends the sessions that were opened with these or with the old password.
+	SetPassword(ctx context.Context, user pam.UserID, hash string, by pam.LoginID, keep bool, e audit.Entry) error
 	// Rehash replaces a hash by one of the same password with newer
 	// parameters, if it still is old.
 	Rehash(ctx context.Context, user pam.UserID, old, hash string) error

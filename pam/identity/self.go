@@ -9,9 +9,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/crypto/ssh"
-
-	"vaultpam/internal/naming"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -135,8 +132,10 @@ func (s *Service) ownPassword(ctx context.Context, a pam.Actor, password secret.
 	return nil
 }
 
-// ChangePassword replaces the actor's password and ends all their other
-// logins. bearer is the token that the actor came with, by whatever way. current is not asked of a login that was made just for this.
+// ChangePassword replaces the actor's password. It ends all their other
+// logins, and the sessions that these or the old password have opened: whoever
+// knew it is out. bearer is the token that the actor came with, by whatever
+// way. current is not asked of a login that was made just for this.
 func (s *Service) ChangePassword(ctx context.Context, a pam.Actor, bearer string, current, next secret.Value, c Client) error {
 	const op = "change password"
 	if err := selfOnly(a, op); err != nil {
@@ -161,12 +160,12 @@ func (s *Service) ChangePassword(ctx context.Context, a pam.Actor, bearer string
 	if err != nil {
 		return err
 	}
-	keep := pam.LoginID(a.TokenID)
-	if restricted {
-		keep = "" // it has done what it was for
-	}
-	return s.store.SetPassword(ctx, a.User, hash, keep, s.event(a, audit.PasswordChanged, selfParty(a), nil))
+	// A login that was made just for this has done what it was for.
+	return s.store.SetPassword(ctx, a.User, hash, pam.LoginID(a.TokenID), !restricted, s.event(a, audit.PasswordChanged, selfParty(a), nil))
 }
+
+// maxTokens bounds how many one person may have in one organization.
+const maxTokens = 100
 
 // CreateAccessToken makes a personal access token for the actor's present
 // organization. Its value is returned this once.
@@ -193,6 +192,13 @@ func (s *Service) CreateAccessToken(ctx context.Context, a pam.Actor, name strin
 	if err := ps.Err(op); err != nil {
 		return AccessToken{}, secret.Value{}, err
 	}
+	have, err := s.store.AccessTokensOf(ctx, a.Org, a.User)
+	if err != nil {
+		return AccessToken{}, secret.Value{}, err
+	}
+	if len(have) >= maxTokens {
+		return AccessToken{}, secret.Value{}, pam.Errorf(pam.Conflict, op, "There are %d tokens already; revoke one first.", maxTokens)
+	}
 	token, hash, err := newToken(accessPrefix, s.rand)
 	if err != nil {
 		return AccessToken{}, secret.Value{}, pam.Wrap(op, err)
@@ -217,122 +223,4 @@ func (s *Service) RevokeAccessToken(ctx context.Context, a pam.Actor, id pam.Tok
 	}
 	e := s.scribe.Entry(a, audit.PersonalAccessTokenRevoked, audit.Party{Type: "personal_access_token", ID: string(id)}, nil)
 	return s.store.RevokeAccessToken(ctx, a.Org, a.User, id, e)
-}
-
-// maxSSHKeys bounds what is compared at a login.
-const maxSSHKeys = 50
-
-// AddSSHKey registers a public key: one line as in authorized_keys, without
-// options. DSA, RSA below 2048 bits and certificates are refused.
-func (s *Service) AddSSHKey(ctx context.Context, a pam.Actor, name, line string) (SSHKey, error) {
-	const op = "add SSH key"
-	if err := s.risky(a, op); err != nil {
-		return SSHKey{}, err
-	}
-	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > 64 || strings.ContainsFunc(name, unicode.IsControl) {
-		return SSHKey{}, badField(op, "name", "must be 1 to 64 characters")
-	}
-	key, problem := parseKey(line)
-	if problem != "" {
-		return SSHKey{}, badField(op, "public_key", problem)
-	}
-	have, err := s.store.SSHKeysOf(ctx, a.User)
-	if err != nil {
-		return SSHKey{}, err
-	}
-	if len(have) >= maxSSHKeys {
-		return SSHKey{}, pam.Errorf(pam.Conflict, op, "There are %d keys already; remove one first.", maxSSHKeys)
-	}
-	k := SSHKey{
-		ID: pam.KeyID(s.ids.New(pam.PrefixKey)), User: a.User, Name: name, CreatedAt: s.clock.Now(),
-		PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), Fingerprint: ssh.FingerprintSHA256(key),
-	}
-	e := s.event(a, audit.SSHKeyAdded, audit.Party{Type: "ssh_key", ID: string(k.ID), Name: name}, map[string]any{"fingerprint": k.Fingerprint})
-	return k, s.store.AddSSHKey(ctx, k, e)
-}
-
-// parseKey reads one public key line.
-func parseKey(line string) (key ssh.PublicKey, problem string) {
-	if len(line) > 16<<10 || strings.ContainsAny(strings.TrimSpace(line), "\r\n") {
-		return nil, "must be one line"
-	}
-	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
-	switch {
-	case err != nil:
-		return nil, "is not an OpenSSH public key"
-	case len(options) > 0:
-		return nil, "must not have options"
-	}
-	switch key.Type() {
-	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
-		return key, ""
-	case ssh.KeyAlgoRSA:
-		// type, exponent, modulus: the blob of a 2048-bit key has 279 bytes.
-		if len(key.Marshal()) < 275 {
-			return nil, "RSA keys must have at least 2048 bits"
-		}
-		return key, ""
-	}
-	return nil, "keys of this type are not taken"
-}
-
-// SSHKeys lists the actor's keys.
-func (s *Service) SSHKeys(ctx context.Context, a pam.Actor) ([]SSHKey, error) {
-	return s.store.SSHKeysOf(ctx, a.User)
-}
-
-// RemoveSSHKey removes one of the actor's keys.
-func (s *Service) RemoveSSHKey(ctx context.Context, a pam.Actor, id pam.KeyID) error {
-	if err := s.risky(a, "remove SSH key"); err != nil {
-		return err
-	}
-	return s.store.RemoveSSHKey(ctx, a.User, id, s.event(a, audit.SSHKeyRemoved, audit.Party{Type: "ssh_key", ID: string(id)}, nil))
-}
-
-// KnowsKey says whether the user with this e-mail has registered key. It
-// decides nothing: a client may offer any key without having it. The identity
-// is what AuthenticateKey says of the key that has signed.
-func (s *Service) KnowsKey(ctx context.Context, email string, key ssh.PublicKey) bool {
-	_, _, ok, err := s.keyOf(ctx, email, key)
-	return err == nil && ok
-}
-
-// AuthenticateKey makes the Actor for a key that has signed the handshake.
-func (s *Service) AuthenticateKey(ctx context.Context, email string, key ssh.PublicKey, c Client) (pam.Actor, error) {
-	u, k, ok, err := s.keyOf(ctx, email, key)
-	if err != nil {
-		return pam.Actor{}, err
-	}
-	if !ok {
-		return pam.Actor{}, s.failedLogin(ctx, u, u.ID != "", c, "native key")
-	}
-	e := s.entryOf(u, c, audit.LoginSucceeded, map[string]any{"method": "native key", "fingerprint": k.Fingerprint})
-	if err := s.events.Append(ctx, e.Org, e); err != nil {
-		return pam.Actor{}, err
-	}
-	s.use(func(used *Used) { used.Keys[k.ID] = s.clock.Now() })
-	return s.native(u, c, k.ID), nil
-}
-
-func (s *Service) keyOf(ctx context.Context, email string, key ssh.PublicKey) (User, SSHKey, bool, error) {
-	email, _ = naming.Email(email)
-	u, err := s.store.UserByEmail(ctx, email)
-	if err != nil && !pam.Is(err, pam.NotFound) {
-		return User{}, SSHKey{}, false, err
-	}
-	// Of nobody the same is read as of somebody, so that times tell nothing.
-	places, err := s.store.PlacesOf(ctx, u.ID)
-	if err != nil {
-		return User{}, SSHKey{}, false, err
-	}
-	keys, err := s.store.SSHKeysOf(ctx, u.ID)
-	if err != nil {
-		return User{}, SSHKey{}, false, err
-	}
-	fingerprint := ssh.FingerprintSHA256(key)
-	i := slices.IndexFunc(keys, func(k SSHKey) bool { return k.Fingerprint == fingerprint })
-	if i < 0 || u.MustChange || !admitted(u, places) {
-		return u, SSHKey{}, false, nil
-	}
-	return u, keys[i], true, nil
 }

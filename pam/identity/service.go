@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -178,10 +179,14 @@ func (s *Service) AuthenticatePassword(ctx context.Context, email string, passwo
 	if err != nil {
 		return pam.Actor{}, err
 	}
+	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": "native password"})
 	if user.MustChange {
+		e = s.entryOf(user, c, audit.LoginFailed, map[string]any{"method": "native password", "password_must_change": true})
+		if err := s.events.Append(ctx, e.Org, e); err != nil {
+			return pam.Actor{}, err
+		}
 		return pam.Actor{}, &pam.Error{Kind: pam.PasswordChangeNeeded, Op: "authenticate"}
 	}
-	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": "native password"})
 	if err := s.events.Append(ctx, e.Org, e); err != nil {
 		return pam.Actor{}, err
 	}
@@ -219,15 +224,10 @@ func (s *Service) checkPassword(ctx context.Context, email string, password secr
 	return user, nil
 }
 
-// admitted says whether a user has any place where they may be. An
-// administrator of the instance is, without any.
+// admitted says whether a user has any place where they may be, or may come to
+// be by accepting an invitation. An administrator of the instance needs none.
 func admitted(u User, places []Place) bool {
-	for _, p := range places {
-		if p.Active {
-			return true
-		}
-	}
-	return u.InstanceAdmin
+	return u.InstanceAdmin || slices.ContainsFunc(places, func(p Place) bool { return p.Active || p.Invited })
 }
 
 func (s *Service) rehash(ctx context.Context, user User, password secret.Value) {
