@@ -141,7 +141,9 @@ func TestFullDiskRefusesClearlyAndLosesNothing(t *testing.T) {
 	for _, path := range []string{"/safes", "/audit-events", "/recordings", "/sessions", "/me"} {
 		l.owner.call("GET", path, nil).want(http.StatusOK)
 	}
-	l.refusedSession("Nobody can sign in right now.") // a login that cannot be put on record is none
+	// A login that cannot be put on record is none; one that still could has no
+	// session.
+	l.refusedSession("Nobody can sign in right now.", "no space is left", "cannot be recorded")
 
 	free()
 	eventually(t, 10*time.Second, "writes work again", func() bool {

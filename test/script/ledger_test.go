@@ -289,7 +289,7 @@ func (l *ledger) try(ctx context.Context, method, path string, in any) (id strin
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	faulty := l.faulty.Load() // when it was asked: the answer may be older than the repair
+	before := l.faulty.Load() // the answer may be older than the repair
 	resp, err := web.Do(req)
 	if err != nil {
 		return "", errGone
@@ -309,7 +309,7 @@ func (l *ledger) try(ctx context.Context, method, path string, in any) (id strin
 	switch {
 	case err == nil && resp.StatusCode < 300:
 		return got.ID, nil
-	case err == nil && faulty && resp.StatusCode == http.StatusServiceUnavailable && got.Error == "UNAVAILABLE" && got.Message != "" && got.RequestID != "":
+	case err == nil && (before || l.faulty.Load()) && resp.StatusCode == http.StatusServiceUnavailable && got.Error == "UNAVAILABLE" && got.Message != "" && got.RequestID != "":
 		l.mu.Lock()
 		l.refusals[got.Message]++
 		l.mu.Unlock()
