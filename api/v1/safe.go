@@ -257,7 +257,7 @@ type Checkout struct {
 type Confirmation struct {
 	ID          string     `json:"id"`
 	Kind        string     `json:"kind" enum:"redirection,weakening"`
-	Status      string     `json:"status" enum:"pending,confirmed,rejected"`
+	Status      string     `json:"status" enum:"pending,confirmed,rejected,superseded" doc:"superseded: a later change took its place"`
 	SafeID      string     `json:"safe_id"`
 	TargetType  string     `json:"target_type"`
 	TargetID    string     `json:"target_id"`

@@ -154,7 +154,7 @@ func errorsOf(rt route) []int {
 }
 
 // enter is the door of every route: seal, login, limits, scope, media type,
-// Idempotency-Key, in this order.
+// query, Idempotency-Key, in this order.
 func (a *API) enter(rt route) func(huma.Context, func(huma.Context)) {
 	_, path, _ := strings.Cut(rt.endpoint, " ")
 	return func(ctx huma.Context, next func(huma.Context)) {
@@ -197,6 +197,10 @@ func (a *API) enter(rt route) func(huma.Context, func(huma.Context)) {
 			}
 		}
 		if err := checkMediaType(r); err != nil {
+			refuse(err)
+			return
+		}
+		if err := checkQuery(r.URL.RawQuery); err != nil {
 			refuse(err)
 			return
 		}

@@ -5,9 +5,32 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"vaultpam/pam"
 )
+
+// checkQuery refuses a query that its readers may take in different ways: of
+// a parameter that is there twice one takes the first, another the last, and
+// what cannot be decoded is left out by one and kept by another.
+func checkQuery(raw string) error {
+	const op = "read query"
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return &pam.Error{Kind: pam.Invalid, Op: op, Fields: []pam.Problem{{Field: "query", Problem: "cannot be decoded"}}}
+	}
+	var ps pam.Problems
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(query[name]) > 1 {
+			ps.Add(name, "is there more than once")
+		}
+	}
+	return ps.Err(op)
+}
 
 // errNotJSON begins as the errors of encoding/json do that mean the same, so
 // that it is answered like them.

@@ -2,8 +2,12 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
+	"net/url"
 	"strings"
 	"testing"
+
+	"vaultpam/pam"
 )
 
 func TestOnlyUnambiguousJSONIsRead(t *testing.T) {
@@ -40,6 +44,54 @@ func FuzzUnambiguous(f *testing.F) {
 		once, err := json.Marshal(v)
 		if err != nil || !unambiguous(once) || json.Unmarshal(once, &again) != nil {
 			t.Fatalf("%q became %q: %v", text, once, err)
+		}
+	})
+}
+
+func TestAQueryHasOneMeaning(t *testing.T) {
+	for _, query := range []string{"", "limit=1", "limit=1&cursor=2", "q=", "q=a%26q%3db", "Limit=1&limit=1"} {
+		if err := checkQuery(query); err != nil {
+			t.Errorf("%q: %v", query, err)
+		}
+	}
+	for query, field := range map[string]string{
+		"limit=1&limit=2": "limit", "limit=1&cursor=x&limit=1": "limit", "q&q": "q", "q=&%71=x": "q",
+		"limit=1;limit=2": "query", "limit=%zz": "query", "%": "query",
+	} {
+		e, ok := errors.AsType[*pam.Error](checkQuery(query))
+		if !ok || e.Kind != pam.Invalid || len(e.Fields) != 1 || e.Fields[0].Field != field {
+			t.Errorf("%q: %v", query, e)
+		}
+	}
+}
+
+// Reading a query twice, in the way of those who take the first and of those
+// who take the last, gives the same.
+func FuzzQuery(f *testing.F) {
+	for _, s := range []string{"limit=1", "limit=1&limit=2", "a=1;b=2", "%61=1&a=2", "&&=&=", "+=1&%20=2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		if checkQuery(raw) != nil {
+			return
+		}
+		last := map[string]string{}
+		for part := range strings.SplitSeq(raw, "&") {
+			name, value, _ := strings.Cut(part, "=")
+			if part == "" {
+				continue
+			}
+			name, err1 := url.QueryUnescape(name)
+			value, err2 := url.QueryUnescape(value)
+			if err1 != nil || err2 != nil {
+				t.Fatalf("%q is taken", raw)
+			}
+			last[name] = value
+		}
+		for name, values := range (&url.URL{RawQuery: raw}).Query() {
+			if len(values) != 1 || values[0] != last[name] {
+				t.Fatalf("%q: %q is %q and %q", raw, name, values, last[name])
+			}
 		}
 	})
 }

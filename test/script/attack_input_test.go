@@ -195,7 +195,7 @@ func TestAttackPathsAndNames(t *testing.T) {
 	}
 	for _, query := range []string{
 		"limit=0", "limit=-1", "limit=1001", "limit=1e3", "limit=99999999999999999999", "cursor=..%2f", "cursor=%00", "cursor=" + strings.Repeat("A", 5000), "limit=%00", "no_such=1",
-		"from=yesterday", "cursor='", "sort=credential", "sort=-", "sort=name,name", "limit[]=1",
+		"limit=1&limit=2", "limit=1&limit=1", "q=a&q=b", "limit=%zz", "limit=1;limit=2", "from=yesterday", "cursor='", "sort=credential", "sort=-", "sort=name,name", "limit[]=1",
 	} {
 		a := owner.call("GET", "/safes?"+query, nil)
 		if a.status/100 != 4 {
