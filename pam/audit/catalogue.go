@@ -79,6 +79,7 @@ const (
 	CredentialCheckedOut     Type = "CREDENTIAL_CHECKED_OUT"
 	CredentialCheckedIn      Type = "CREDENTIAL_CHECKED_IN"
 	CredentialInjected       Type = "CREDENTIAL_INJECTED"
+	CredentialOpenFailed     Type = "CREDENTIAL_OPEN_FAILED"
 	CredentialRotated        Type = "CREDENTIAL_ROTATED"
 	CredentialRotationFailed Type = "CREDENTIAL_ROTATION_FAILED"
 
@@ -186,6 +187,7 @@ var Catalogue = []Spec{
 	{CredentialCheckedOut, title(CredentialCheckedOut), "credential"},
 	{CredentialCheckedIn, title(CredentialCheckedIn), "credential"},
 	{CredentialInjected, title(CredentialInjected), "credential"},
+	{CredentialOpenFailed, title(CredentialOpenFailed), "credential"},
 	{CredentialRotated, title(CredentialRotated), "credential"},
 	{CredentialRotationFailed, title(CredentialRotationFailed), "credential"},
 	{SessionRefused, title(SessionRefused), "session"},

@@ -74,6 +74,8 @@ type Store interface {
 	// Standings reads, in one query, what the open sessions of a node rest on.
 	Standings(ctx context.Context, node string, now time.Time) ([]Standing, error)
 	CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, e audit.Entry) error
+	// CheckIn ends a checkout that is out; else it is a Conflict.
+	CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, at time.Time, e audit.Entry) error
 }
 
 // SafeRef is one Safe that a name may mean.
@@ -170,7 +172,7 @@ type Broker struct {
 	mu       sync.Mutex // guards what follows
 	live     map[pam.SessionID]*Live
 	draining bool
-	undone   []func(context.Context) error // ends of sessions that could not be stored yet
+	undone   []func(context.Context) error // ends of sessions and checkouts that could not be stored yet
 	trusted  time.Time                     // when standings were last read
 }
 

@@ -19,6 +19,7 @@ import (
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/broker"
+	"vaultpam/pam/checkout"
 	"vaultpam/pam/identity"
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
@@ -39,6 +40,7 @@ type world struct {
 	db      *faulty
 	vault   *vault.Vault
 	onOpen  func(pam.Binding) // called before a credential is opened
+	damaged bool              // what is stored of credentials
 	safes   *safe.Service
 	owner   pam.Actor
 	guest   pam.Actor // of another organization
@@ -63,7 +65,7 @@ func (w *world) Check(ctx context.Context, _ net.Conn, r resource.Resource, user
 
 func (w *world) Peek(context.Context, net.Conn, resource.Resource) (string, error) { return "", nil }
 
-// faulty is a store whose sessions cannot be ended while broken.
+// faulty is a store whose sessions and checkouts cannot be ended while broken.
 type faulty struct {
 	*store.DB
 	broken atomic.Bool
@@ -76,6 +78,13 @@ func (f *faulty) EndSession(ctx context.Context, o pam.OrgID, id pam.SessionID, 
 	return f.DB.EndSession(ctx, o, id, end, e)
 }
 
+func (f *faulty) CheckIn(ctx context.Context, o pam.OrgID, id pam.CheckoutID, by pam.UserID, at time.Time, e audit.Entry) error {
+	if f.broken.Load() {
+		return errors.New("disk on fire")
+	}
+	return f.DB.CheckIn(ctx, o, id, by, at, e)
+}
+
 type watched struct {
 	pam.Sealer
 	w *world
@@ -84,6 +93,9 @@ type watched struct {
 func (s watched) Open(ctx context.Context, b pam.Binding, sealed []byte) (secret.Value, error) {
 	if s.w.onOpen != nil {
 		s.w.onOpen(b)
+	}
+	if s.w.damaged {
+		sealed = append(slices.Clone(sealed[:len(sealed)-1]), sealed[len(sealed)-1]^1)
 	}
 	return s.Sealer.Open(ctx, b, sealed)
 }
@@ -158,6 +170,66 @@ func TestRevealIsOnRecordBeforeTheSecretIsOpened(t *testing.T) {
 	}
 	if string(out.Value.Expose()) != "s3cret-canary" || out.Checkout.Username != "root" || out.Kind != account.Password || out.Checkout.ExpiresAt.Sub(out.Checkout.CreatedAt) != time.Hour {
 		t.Errorf("%+v", out.Checkout)
+	}
+}
+
+// The record says that somebody has the secret as soon as they may have it. If
+// it does not open, it says that nobody has.
+func TestSecretThatDoesNotOpenIsNotOut(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	out := func() []checkout.Checkout {
+		t.Helper()
+		return must[[]checkout.Checkout](t)(w.db.ListCheckouts(ctx, w.owner.Org, checkout.Query{All: true, Limit: 10, Now: time.Now()}))
+	}
+	w.damaged = true
+	_, err := w.CheckOut(ctx, w.owner, broker.CheckOutWant{Safe: "web"})
+	if err == nil || pam.KindOf(err) != pam.Internal {
+		t.Fatalf("%v", err)
+	}
+	if c := out(); len(c) != 0 {
+		t.Errorf("out: %+v", c)
+	}
+	failed := must[[]audit.Event](t)(w.db.Audit().List(ctx, w.owner.Org, audit.Filter{Type: audit.CredentialOpenFailed, Limit: 10}))
+	if w.count(audit.CredentialCheckedOut) != 1 || len(failed) != 1 || failed[0].Target.ID != string(w.account.ID) || failed[0].Actor.ID != string(w.owner.User) {
+		t.Fatalf("%+v", failed)
+	}
+	id, _ := failed[0].Metadata["checkout_id"].(string)
+	if c := must[checkout.Checkout](t)(w.db.CheckoutByID(ctx, w.owner.Org, pam.CheckoutID(id))); c.Status != checkout.Available || c.CheckedInBy != "" {
+		t.Errorf("%+v", c)
+	}
+
+	// Also when whoever asked has gone, and when that cannot be stored at once.
+	gone, leave := context.WithCancel(ctx)
+	w.onOpen = func(pam.Binding) { leave() }
+	w.db.broken.Store(true)
+	if _, err := w.CheckOut(gone, w.owner, broker.CheckOutWant{Safe: "web"}); err == nil {
+		t.Error("revealed to somebody who has gone")
+	}
+	if c := out(); len(c) != 1 {
+		t.Errorf("out while it cannot be stored: %+v", c)
+	}
+	w.db.broken.Store(false)
+	if err := w.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if c := out(); len(c) != 0 || w.count(audit.CredentialOpenFailed) != 2 {
+		t.Errorf("still out: %+v", c)
+	}
+}
+
+func TestCredentialThatDoesNotOpenIsNotSaidToBeUsed(t *testing.T) {
+	w := newWorld(t)
+	l := must[*broker.Live](t)(w.Open(t.Context(), w.owner, broker.Want{Safe: "web", Protocol: pam.SSH}))
+	w.damaged = true
+	if _, err := l.Login(t.Context()); err == nil {
+		t.Error("it opened")
+	}
+	if w.count(audit.CredentialInjected) != 1 || w.count(audit.CredentialOpenFailed) != 1 {
+		t.Errorf("%d and %d events", w.count(audit.CredentialInjected), w.count(audit.CredentialOpenFailed))
+	}
+	if err := l.Close("exit"); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -157,7 +157,8 @@ func (b *Broker) inject(ctx context.Context, actor pam.Actor, org pam.OrgID, id 
 	}
 	v, err := b.Sealer.Open(ctx, pam.Binding{Org: org, Purpose: account.Purpose, Object: string(id), Version: sealed.Version}, sealed.Sealed)
 	if err != nil {
-		return Credential{}, err
+		e := b.Scribe.Entry(actor, audit.CredentialOpenFailed, target, notOpened(err, "account_id", string(id), sealed.Version))
+		return Credential{}, errors.Join(err, b.Audit.Append(context.WithoutCancel(ctx), org, e))
 	}
 	if sealed.Kind == account.SSHKey {
 		return Credential{PrivateKey: v}, nil

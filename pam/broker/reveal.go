@@ -32,7 +32,7 @@ type Revealed struct {
 
 // CheckOut reveals the promoted credential of an account to a member of a Safe
 // that allows it. The checkout and its event are durable before the secret is
-// opened.
+// opened; when it does not open, that is on record as well, and nothing is out.
 func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWant) (Revealed, error) {
 	const op = "check out"
 	reason, err := session.CleanReason(want.Reason)
@@ -64,15 +64,44 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 	if reason != "" {
 		m["reason"] = reason
 	}
-	e := b.Scribe.Entry(p.actor, audit.CredentialCheckedOut, audit.Party{Type: "account", ID: string(p.account.ID), Name: p.account.Name}, m)
+	target := audit.Party{Type: "account", ID: string(p.account.ID), Name: p.account.Name}
+	e := b.Scribe.Entry(p.actor, audit.CredentialCheckedOut, target, m)
 	if err := b.Store.CreateCheckout(ctx, out.Org, out, e); err != nil {
 		return Revealed{}, pam.Wrap(op, err)
 	}
 	v, err := b.Sealer.Open(ctx, pam.Binding{Org: out.Org, Purpose: account.Purpose, Object: string(out.Account), Version: sealed.Version}, sealed.Sealed)
 	if err != nil {
+		b.takeBack(ctx, out, b.Scribe.Entry(p.actor, audit.CredentialOpenFailed, target, notOpened(err, "checkout_id", string(out.ID), sealed.Version)))
 		return Revealed{}, pam.Wrap(op, err)
 	}
 	return Revealed{Checkout: out, Kind: sealed.Kind, Value: v}, nil
+}
+
+// notOpened is what the event of a credential that did not open says: it was
+// damaged, or put there by somebody who can write the database, or the vault
+// was sealed just now. Under name stands what it was to be opened for.
+func notOpened(err error, name, id string, version int64) map[string]any {
+	return map[string]any{"outcome": pam.KindOf(err).String(), name: id, "version": version}
+}
+
+// takeBack ends a checkout of which nothing was revealed, whether or not
+// anybody still waits for it. What cannot be stored now is tried again.
+func (b *Broker) takeBack(ctx context.Context, c checkout.Checkout, e audit.Entry) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	store := func(ctx context.Context) error {
+		err := b.Store.CheckIn(ctx, c.Org, c.ID, "", b.Clock.Now(), e)
+		if pam.Is(err, pam.Conflict) {
+			err = b.Audit.Append(ctx, c.Org, e) // somebody was quicker to end it
+		}
+		return err
+	}
+	if err := store(ctx); err != nil {
+		b.Log.Error("a checkout of which nothing was revealed could not be ended, trying again", "checkout", c.ID, "error", err)
+		b.mu.Lock()
+		b.undone = append(b.undone, store)
+		b.mu.Unlock()
+	}
 }
 
 // admitReveal resolves the Safe and the account and decides.

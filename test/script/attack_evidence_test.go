@@ -46,10 +46,18 @@ func TestAttackCiphertextMovedToAnotherRow(t *testing.T) {
 		changes(t, db, 1, `UPDATE credential_versions SET sealed = (SELECT sealed FROM credential_versions WHERE `+move.from+`) WHERE account_id = '`+account+`' AND version = 2`)
 		must(t, db.Close())
 		p.start()
-		before := len(owner.events("CREDENTIAL_CHECKED_OUT"))
+		before, began := len(owner.events("CREDENTIAL_CHECKED_OUT")), time.Now()
 		a := reveal().want(http.StatusInternalServerError, "INTERNAL")
 		if after := len(owner.events("CREDENTIAL_CHECKED_OUT")); after != before+1 {
 			t.Errorf("%s: %d events of the attempt", move.what, after-before)
+		}
+		if failed := owner.events("CREDENTIAL_OPEN_FAILED"); len(failed) == 0 || failed[0].Target.ID != account {
+			t.Errorf("%s: the log does not say that nothing was revealed: %+v", move.what, failed)
+		}
+		for _, c := range read[[]v1.Checkout](owner.call("GET", "/checkouts?account_id="+account, nil)) {
+			if c.CreatedAt.After(began) {
+				t.Errorf("%s: it is said to be out: %+v", move.what, c)
+			}
 		}
 		s := p.native(t, ownerPassword, ownerEmail+"+"+safe.ID, nil, "id")
 		if s.wait() != 255 || s.out.String() != "" {
