@@ -160,23 +160,25 @@ func (db *DB) SetOrgMember(ctx context.Context, id pam.OrgID, old, m org.Member,
 }
 
 // RemoveOrgMember implements org.Store.
-func (db *DB) RemoveOrgMember(ctx context.Context, id pam.OrgID, user pam.UserID, e audit.Entry) error {
+func (db *DB) RemoveOrgMember(ctx context.Context, id pam.OrgID, old org.Member, e audit.Entry) error {
 	return db.write(ctx, "remove member", func(ctx context.Context, tx *Tx) error {
 		if err := lockOrg(ctx, tx, id); err != nil {
 			return err
 		}
-		if err := tx.mustTouch(ctx, pam.NotFound, `DELETE FROM memberships WHERE org_id = ? AND user_id = ?`, id, user); err != nil {
+		if err := tx.compareAndSet(ctx, pam.Conflict,
+			`DELETE FROM memberships WHERE org_id = ? AND user_id = ? AND role = ? AND status = ?`, []any{id, old.User, old.Role, old.Status},
+			`SELECT 1 FROM memberships WHERE org_id = ? AND user_id = ?`, id, old.User); err != nil {
 			return err
 		}
 		for _, text := range []string{
 			`DELETE FROM safe_members WHERE org_id = ? AND user_id = ?`,
 			`DELETE FROM access_tokens WHERE org_id = ? AND user_id = ?`,
 		} {
-			if _, err := tx.exec(ctx, text, id, user); err != nil {
+			if _, err := tx.exec(ctx, text, id, old.User); err != nil {
 				return err
 			}
 		}
-		tx.changed(id, pam.SubjectMember, string(user))
+		tx.changed(id, pam.SubjectMember, string(old.User))
 		return ownerLeft(ctx, tx, id)
 	}, e)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -29,8 +27,8 @@ func (s *Service) AddSSHKey(ctx context.Context, a pam.Actor, name, line string)
 	if err := s.risky(a, op); err != nil {
 		return SSHKey{}, err
 	}
-	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > 64 || strings.ContainsFunc(name, unicode.IsControl) {
-		return SSHKey{}, badField(op, "name", "must be 1 to 64 characters")
+	if problem := nameProblem(name); problem != "" {
+		return SSHKey{}, badField(op, "name", problem)
 	}
 	key, problem := parseKey(line)
 	if problem != "" {

@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"vaultpam/internal/naming"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -54,13 +53,22 @@ func (s *Service) SetName(ctx context.Context, a pam.Actor, name string) (User, 
 	if err := selfOnly(a, op); err != nil {
 		return User{}, err
 	}
-	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > 64 || strings.ContainsFunc(name, unicode.IsControl) {
-		return User{}, badField(op, "name", "must be 1 to 64 characters")
+	if problem := nameProblem(name); problem != "" {
+		return User{}, badField(op, "name", problem)
 	}
 	if err := s.store.SetUserName(ctx, a.User, name, s.event(a, audit.ProfileUpdated, selfParty(a), nil)); err != nil {
 		return User{}, err
 	}
 	return s.store.UserByID(ctx, a.User)
+}
+
+// nameProblem says what is wrong with the name of a person, a token or a key:
+// others read it, in lists and in the log.
+func nameProblem(name string) string {
+	if n := utf8.RuneCountInString(name); n < 1 || n > 64 {
+		return "must be 1 to 64 characters"
+	}
+	return naming.TextProblem(name, false)
 }
 
 func badField(op, field, problem string) error {
@@ -175,8 +183,8 @@ func (s *Service) CreateAccessToken(ctx context.Context, a pam.Actor, name strin
 		return AccessToken{}, secret.Value{}, err
 	}
 	var ps pam.Problems
-	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n < 1 || n > 64 || strings.ContainsFunc(name, unicode.IsControl) {
-		ps.Add("name", "must be 1 to 64 characters")
+	if problem := nameProblem(name); problem != "" {
+		ps.Add("name", problem)
 	}
 	if len(scopes) == 0 {
 		ps.Add("scopes", "must name at least one scope")

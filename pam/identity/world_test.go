@@ -172,6 +172,7 @@ func (w *world) events(log pam.OrgID, t audit.Type) []audit.Event {
 func (w *world) written(log pam.OrgID) string {
 	w.t.Helper()
 	var b strings.Builder
+	fine(w.t, w.db.Audit().Sync(w.t.Context(), log))
 	n := must[int64](w.t)(w.db.Audit().Size(w.t.Context(), log))
 	err := w.db.Audit().Range(w.t.Context(), log, 0, n, func(_ int64, canonical []byte, _ audit.Hash) error {
 		b.Write(canonical)

@@ -173,13 +173,13 @@ func (s *Service) Remove(ctx context.Context, a pam.Actor, user pam.UserID) erro
 	if err != nil {
 		return err
 	}
-	return lastOwner(s.store.RemoveOrgMember(ctx, a.Org, user, s.scribe.Entry(a, audit.MemberRemoved, memberParty(m), map[string]any{"role": string(m.Role)})))
+	return lastOwner(s.store.RemoveOrgMember(ctx, a.Org, m, s.scribe.Entry(a, audit.MemberRemoved, memberParty(m), map[string]any{"role": string(m.Role)})))
 }
 
 // Accept takes up an invitation to org.
 func (s *Service) Accept(ctx context.Context, a pam.Actor, org pam.OrgID) (Member, error) {
 	const op = "accept invitation"
-	if a.Token == pam.PersonalToken {
+	if a.Token != pam.LoginToken {
 		return Member{}, denied(op)
 	}
 	old, err := s.store.OrgMember(ctx, org, a.User)

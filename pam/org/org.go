@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"vaultpam/internal/naming"
@@ -134,9 +133,10 @@ type Store interface {
 	// SetOrgMember changes role and state of a member who still has those of
 	// old, else it is a Conflict; so it is when no active owner would be left.
 	SetOrgMember(ctx context.Context, org pam.OrgID, old, m Member, e audit.Entry) error
-	// RemoveOrgMember ends a membership with all that rested on it: roles in
-	// Safes and tokens. It is a Conflict when no active owner would be left.
-	RemoveOrgMember(ctx context.Context, org pam.OrgID, user pam.UserID, e audit.Entry) error
+	// RemoveOrgMember ends the membership of a member who still has the role
+	// and state of old, with all that rested on it: roles in Safes and tokens.
+	// Else it is a Conflict; so it is when no active owner would be left.
+	RemoveOrgMember(ctx context.Context, org pam.OrgID, old Member, e audit.Entry) error
 	// MembershipsOf lists a user's memberships, the first joined first.
 	MembershipsOf(ctx context.Context, user pam.UserID) ([]Membership, error)
 }
@@ -185,8 +185,6 @@ func nameProblem(name string) string {
 		return "must be UTF-8"
 	case n < 1 || n > 64 || strings.TrimSpace(name) != name:
 		return "must be 1 to 64 characters without spaces at the ends"
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return "must not contain control characters"
 	}
-	return ""
+	return naming.TextProblem(name, false)
 }

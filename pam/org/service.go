@@ -57,7 +57,7 @@ func (s *Service) Bootstrap(ctx context.Context, name, email string, password se
 	}
 	events := []audit.Entry{
 		s.scribe.Entry(system, audit.OrganizationCreated, orgParty(o), map[string]any{"owner": u.Email}),
-		audit.ForOrg(s.scribe.Entry(system, audit.MemberAdded, audit.Party{Type: "user", ID: string(u.ID), Name: u.Email}, map[string]any{"role": string(pam.Owner), "instance_admin": true}), o.ID),
+		audit.ForOrg(s.scribe.Entry(system, audit.MemberAdded, memberParty(m), map[string]any{"role": string(pam.Owner), "instance_admin": true}), o.ID),
 	}
 	return o.ID, u.ID, s.store.CreateOrganization(ctx, o, u, m, true, events...)
 }
@@ -106,15 +106,17 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, name, slug, ownerEmai
 	if err != nil {
 		return Organization{}, err
 	}
+	typ := audit.MemberAdded
 	switch {
 	case existing != "" && existing != a.User:
-		m.User, m.Status = existing, Invited
+		m.User, m.Status, typ = existing, Invited, audit.MemberInvited
+		m.Email, _ = naming.Email(ownerEmail)
 	case u == nil:
-		m.User = a.User
+		m.User, m.Email = a.User, a.Email
 	}
 	events := []audit.Entry{
 		audit.ForOrg(s.scribe.Entry(a, audit.OrganizationCreated, orgParty(o), nil), pam.InstanceOrg),
-		audit.ForOrg(s.scribe.Entry(a, audit.MemberAdded, audit.Party{Type: "user", ID: string(m.User), Name: m.Email}, map[string]any{"role": string(pam.Owner)}), o.ID),
+		audit.ForOrg(s.scribe.Entry(a, typ, memberParty(m), map[string]any{"role": string(pam.Owner)}), o.ID),
 	}
 	return o, s.store.CreateOrganization(ctx, o, u, m, false, events...)
 }
@@ -231,7 +233,7 @@ func memberParty(m Member) audit.Party {
 	return audit.Party{Type: "user", ID: string(m.User), Name: m.Email}
 }
 
-// errLastOwner is what the store's Conflict means where an owner goes.
+// lastOwner says what the store's Conflict means where an owner goes.
 func lastOwner(err error) error {
 	if pam.Is(err, pam.Conflict) {
 		return &pam.Error{Kind: pam.Conflict, Op: "change member", Public: "The organization's last owner cannot go, or the member has changed meanwhile.", Err: fmt.Errorf("%w", err)}
