@@ -13,6 +13,7 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
+	"vaultpam/pam/identity"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
@@ -94,6 +95,31 @@ func TestRemovedKeyCutsWhatItOpened(t *testing.T) {
 	if s := w.last(); !s.Status.Open() || s.KillReason != "" {
 		t.Errorf("a session by password: %+v", s)
 	}
+}
+
+func TestNewPasswordCutsWhatTheOldOneOpened(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	path, _ := w.newKey(&w.alice)
+	byKey := w.busy("-o", "PreferredAuthentications=publickey", "-o", "IdentitiesOnly=yes", "-i", path)
+	keyed := w.last()
+	byPassword := w.busy()
+	r, err := w.ids.Login(ctx, w.alice.Email, secret.FromString(password), identity.Client{})
+	w.must(err)
+	token := string(r.Token.Expose())
+	a, err := w.ids.Authenticate(ctx, token, "", identity.Client{})
+	w.must(err)
+	w.must(w.ids.ChangePassword(ctx, a, token, secret.FromString(password), secret.FromString("another password"), identity.Client{}))
+	if r := wait(t, byPassword); r.code != 255 || !strings.Contains(r.err, "This session was ended: the password was changed.") {
+		t.Errorf("%+v", r)
+	}
+	s, err := w.db.SessionByID(ctx, keyed.Org, keyed.ID)
+	w.must(err)
+	if !s.Status.Open() || s.KillReason != "" {
+		t.Errorf("a session by key: %+v", s)
+	}
+	w.must(w.ids.RemoveSSHKey(ctx, a, pam.KeyID(keyed.AuthID)))
+	wait(t, byKey)
 }
 
 func TestTimeAndSilenceEndASessionAfterAWarning(t *testing.T) {

@@ -199,6 +199,24 @@ func TestRevocationCutsWhatWasOpenedWithIt(t *testing.T) {
 	}
 	byOut.enter("echo $((6*7))")
 	byOut.until("a session outlives the login", func() bool { return strings.Contains(byOut.shown, "42") })
+
+	// Whoever chooses a new password says so of all that knew the old one.
+	other := p.login(ownerEmail, ownerPassword)
+	byOther, _ := open(other)
+	mine, _ := open(owner)
+	waiting = read[v1.Launch](other.call("POST", "/sessions", v1.SessionIn{SafeID: demo}))
+	owner.call("PUT", "/me/password", v1.PasswordIn{CurrentPassword: ownerPassword, NewPassword: "another-horse-battery"}).want(http.StatusNoContent)
+	for _, s := range []*screen{byOther, byOut} {
+		if exit := s.told("exit"); exit["reason"] != "ended: the password was changed" {
+			t.Errorf("%v", exit)
+		}
+	}
+	late, _ = p.nobody().terminal(waiting.TerminalURL, p.base)
+	if m := late.hello(waiting.TerminalTicket).told("error"); m["code"] != "CONFLICT" {
+		t.Errorf("a launch of another login: %v", m)
+	}
+	mine.enter("echo $((6*7))")
+	mine.until("the login that changed it keeps its session", func() bool { return strings.Contains(mine.shown, "42") })
 }
 
 func TestStopTellsTerminals(t *testing.T) {
