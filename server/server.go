@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -315,7 +316,9 @@ func (s *Server) serve(ctx context.Context) error {
 		return s.sshServer(hostKeys).Serve(ctx, s.sshListener)
 	})
 	s.announce(hostKeys)
+	floor := settle()
 	err = group.wait()
+	runtime.KeepAlive(floor)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 	defer cancel()
 	err = errors.Join(err, s.broker.Drain(drain))

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"vaultpam/internal/clock"
@@ -92,7 +93,7 @@ func (db *DB) openSQLite(ctx context.Context, dir string, migrations fs.FS) (err
 		return err
 	}
 	db.commit = w
-	db.reads, err = openSQLitePool(path, "query_only(1)", 8)
+	db.reads, err = openSQLitePool(path, min(max(4, 2*runtime.NumCPU()), 16), "query_only(1)", "mmap_size(1073741824)")
 	if err != nil {
 		return errors.Join(err, w.close())
 	}
