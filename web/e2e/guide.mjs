@@ -1,6 +1,6 @@
 // A new user goes through the guide: a server, its login, a Safe, a session in
 // the browser, and its recording, checked by the page. Under two minutes.
-import { check, open, run, shown, signIn, until, world } from "./lib.mjs";
+import { check, open, prompt, run, shown, signIn, until, world } from "./lib.mjs";
 
 await run(async () => {
   const began = Date.now();
@@ -28,10 +28,9 @@ await run(async () => {
 
   await page.locator('li[aria-current="step"]').getByLabel("Name").fill("Web servers");
   await page.locator('li[aria-current="step"]').getByRole("button", { name: "Next" }).click();
-  await page.locator('li[aria-current="step"]').getByText("Launch", { exact: true }).last().click();
+  await page.locator('li[aria-current="step"]').getByRole("link", { name: "Launch", exact: true }).click();
 
-  await page.getByText("Connected").waitFor();
-  await shown(page).getByText(/[$#]/).first().waitFor();
+  await prompt(page);
   await page.keyboard.type("printf 'sum %s\\n' $((6*7)); whoami\n");
   await until("the shell answers", async () => (await shown(page).innerText()).includes("sum 42") && (await shown(page).innerText()).includes(world.target.user));
   await page.keyboard.insertText("echo Zażółć gęślą jaźń – 日本 – ✓");

@@ -55,6 +55,12 @@ export async function api(email = world.email, password = world.password) {
 /** The text that a terminal shows. */
 export const shown = (page) => page.locator(".xterm-rows").first();
 
+/** Waits until a terminal is connected and its shell waits for a command. */
+export async function prompt(page) {
+  await page.getByText("Connected").waitFor();
+  await until("the shell asks", async () => /[$#]\s*$/.test((await shown(page).innerText()).trimEnd()));
+}
+
 export function check(ok, problem) {
   if (!ok) problems.push(problem);
 }

@@ -21,6 +21,8 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
   useEffect(() => {
     const d = ref.current;
     d?.showModal();
+    // The browser would choose the button that closes it.
+    d?.querySelector<HTMLElement>("input, select, textarea")?.focus();
     return () => d?.close();
   }, []);
   return (

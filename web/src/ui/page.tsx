@@ -18,10 +18,10 @@ export function PageHead({ title, parent, lead, badges, actions }: { title: stri
           </p>
         )}
         <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-          <h1 className="name line-clamp-3 text-2xl font-semibold tracking-tight">{title}</h1>
+          <h1 className="name line-clamp-3 min-w-0 text-2xl font-semibold tracking-tight">{title}</h1>
           {badges}
         </div>
-        {lead && <div className="max-w-prose text-sm text-muted">{lead}</div>}
+        {lead && <div className="name max-w-prose text-sm text-muted">{lead}</div>}
       </div>
       {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
     </header>
