@@ -287,6 +287,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("broker", func(ctx context.Context) error { s.broker.Run(ctx); return nil })
 	background.run("identity", s.identity.Run)
 	background.run("jobs", s.jobs)
+	background.run("memory", giveBack)
 	if s.demo != nil {
 		background.run("demo target", s.demo.Run)
 	}
