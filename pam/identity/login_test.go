@@ -223,6 +223,9 @@ func TestPasswordThatMustBeChangedOpensNothingElse(t *testing.T) {
 		refused(t, "as cookie", err, pam.Unauthenticated)
 		_, err = w.AuthenticatePassword(ctx, "new@example.com", secret.FromString(password), here)
 		refused(t, "natively", err, pam.PasswordChangeNeeded)
+		if e := w.events(w.home, audit.LoginFailed); len(e) != 1 || e[0].Metadata["password_must_change"] != true || e[0].Target.Name != "new@example.com" {
+			t.Errorf("a right password leaves no trace: %+v", e)
+		}
 		a, err := w.AuthenticateRestricted(ctx, token, here)
 		fine(t, err)
 
