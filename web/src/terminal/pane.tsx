@@ -29,6 +29,7 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
   const [attempt, setAttempt] = useState(0);
   const [state, setState] = useState<State>({ step: "launch" });
   const [notice, setNotice] = useState("");
+  const way = useRef<HTMLButtonElement>(null); // out of the terminal, for who has no mouse
 
   useEffect(() => {
     let gone = false;
@@ -48,6 +49,12 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
     terminal.current = term;
     const observer = new ResizeObserver(() => box.current?.offsetWidth && fit.fit());
     observer.observe(box.current!);
+    // Every other key is the target's, Tab included.
+    term.attachCustomKeyEventHandler((e) => {
+      if (e.key !== "F6" || !e.ctrlKey) return true;
+      if (e.type === "keydown") way.current?.focus();
+      return false;
+    });
     let clipboard: Ready["clipboard"] = "audited";
     // In the capture phase, before the terminal's own listeners.
     const paste = (e: ClipboardEvent) => {
@@ -126,6 +133,9 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
     setAttempt((n) => n + 1);
   };
   const over = !!(state.end || state.error);
+  useEffect(() => {
+    if (over && seen) way.current?.focus(); // the terminal is of no use any more
+  }, [over, seen]);
   return (
     <section aria-label={t("terminal.title")} className="flex h-full flex-col bg-surface">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-1 text-xs text-muted">
@@ -139,7 +149,8 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
               </span>
             )}
             <TimeLeft until={state.ready.expires_at} />
-            <Button className="ml-auto !min-h-7 !px-2 !py-0.5 !text-xs" onClick={() => connection.current?.close()}>
+            <span className="ml-auto hidden sm:inline">{t("terminal.leave")}</span>
+            <Button ref={way} className="!min-h-7 !px-2 !py-0.5 !text-xs max-sm:ml-auto" onClick={() => connection.current?.close()}>
               {t("terminal.end")}
             </Button>
           </>
@@ -156,7 +167,7 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
         <div className="space-y-3 p-3">
           {state.error ? <Problem error={state.error} /> : <Ended end={state.end!} />}
           <div className="flex flex-wrap items-center gap-2">
-            <Button kind="primary" onClick={again}>
+            <Button ref={way} kind="primary" onClick={again}>
               {t("terminal.again")}
             </Button>
             {state.ready?.recording_id && (

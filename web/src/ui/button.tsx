@@ -1,5 +1,5 @@
 import { Check, Copy, LoaderCircle } from "lucide-react";
-import { useState, type ButtonHTMLAttributes, type ReactNode } from "react";
+import { useState, type ButtonHTMLAttributes, type ComponentProps, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { A } from "./link";
 
@@ -14,7 +14,7 @@ export type ButtonKind = keyof typeof kinds;
 export const buttonClass = (kind: ButtonKind, extra = "") =>
   `inline-flex min-h-9 items-center justify-center gap-2 rounded-md border px-3.5 py-1.5 text-sm font-medium no-underline transition-colors disabled:opacity-60 ${kinds[kind]} ${extra}`;
 
-interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
+interface Props extends ComponentProps<"button"> {
   kind?: ButtonKind;
   busy?: boolean;
 }

@@ -76,7 +76,7 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
                 <tr key={rowKey(row)} className="hover:bg-sunken/60">
                   {columns.map((c) => (
                     <td key={c.label} className={`max-w-80 px-4 py-2.5 align-top ${c.wide ? "hidden md:table-cell" : ""} ${c.numeric ? "text-right tabular-nums" : ""}`}>
-                      <div className="name line-clamp-3">{c.cell(row)}</div>
+                      <div className={`name line-clamp-3 ${c.numeric ? "" : "min-w-24"}`}>{c.cell(row)}</div>
                     </td>
                   ))}
                 </tr>
@@ -127,9 +127,9 @@ export function Filter({ name, label, options }: { name: string; label: string; 
   const { t } = useTranslation();
   const [state, set] = useListState();
   return (
-    <label className="block text-sm">
+    <label className="max-w-full block text-sm">
       <span className="sr-only">{label}</span>
-      <select value={state[name] ?? ""} onChange={(e) => set({ [name]: e.target.value })} className="block min-h-9 rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm">
+      <select value={state[name] ?? ""} onChange={(e) => set({ [name]: e.target.value })} className="block min-h-9 max-w-full rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm">
         <option value="">
           {label}: {t("ui.any")}
         </option>
