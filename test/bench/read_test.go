@@ -17,6 +17,7 @@ func TestReadsKeepPaceWithABareHandler(t *testing.T) {
 		sizes, crowds, rounds, span = []int{1, 100, 100_000}, []int{16, 64}, 5, 600*time.Millisecond
 	}
 	type world struct {
+		server          *process
 		addr, bare      string
 		get, list       func(int) request
 		bareGet, barePg func(int) request
@@ -34,7 +35,7 @@ func TestReadsKeepPaceWithABareHandler(t *testing.T) {
 		bare := startBare(t, bareData{Page: page, IDs: ids})
 		other := *owner // the same headers, to the other server
 		other.addr = bare.addr
-		w := world{addr: p.addr, bare: bare.addr}
+		w := world{server: p, addr: p.addr, bare: bare.addr}
 		gets := func(c *caller) func(int) request {
 			all := make([]request, min(size, 5000)) // spread over all
 			for j := range all {
@@ -97,6 +98,14 @@ func TestReadsKeepPaceWithABareHandler(t *testing.T) {
 			report(t, figure{
 				name: fmt.Sprintf("growth of %s, %s Safes, %d connections", name, count(sizes[len(sizes)-1]), connections), reference: "with " + count(sizes[from]), unit: "µs each",
 				rounds: growth, must: atMost(1.2), goal: atMost(1.05), slack: 4, note: slope(sizes[from:], bySize[from:]),
+			})
+		}
+	}
+	for i, w := range worlds {
+		if i > 0 { // a database of 100,000 Safes is mapped, and counts as often as there are readers
+			report(t, figure{
+				name: fmt.Sprintf("resident memory, after the reads of %s Safes", count(sizes[i])), unit: "MiB", rounds: []round{{got: w.server.atRest()}},
+				must: absoluteAtMost(120), goal: absoluteAtMost(80),
 			})
 		}
 	}

@@ -122,6 +122,15 @@ func (p *process) resident() float64 {
 	return n / 1024
 }
 
+// atRest is resident memory once what was done is over.
+func (p *process) atRest() float64 {
+	p.t.Helper()
+	if full {
+		time.Sleep(12 * time.Second) // within which the server gives back what it does not need
+	}
+	return p.resident()
+}
+
 // serverCommand is a server in dev mode on a data directory, as shipped, its
 // log included, but without rate limits; args are appended, so they win.
 func serverCommand(t testing.TB, data string, args ...string) (*exec.Cmd, string) {

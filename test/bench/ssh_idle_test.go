@@ -23,15 +23,9 @@ func TestIdleSessionsAreCheap(t *testing.T) {
 		sessions = 500
 	}
 	w.open(1)
-	settle := func() float64 {
-		if full {
-			time.Sleep(5 * time.Second) // what is left of opening them is given back
-		}
-		return w.server.resident()
-	}
-	before, sshd := settle(), proportional(w.target.PID())
+	before, sshd := w.server.atRest(), proportional(w.target.PID())
 	w.open(sessions)
-	after := settle()
+	after := w.server.atRest()
 	each := round{got: (after - before) / float64(sessions), ref: (proportional(w.target.PID()) - sshd) / float64(sessions)}
 	report(t, figure{
 		name: fmt.Sprintf("memory of an idle recorded session, of %d", sessions), reference: "sshd", unit: "MiB", rounds: []round{each},

@@ -98,6 +98,7 @@ func TestRevealsKeepPaceWithTheCeiling(t *testing.T) {
 		report(t, f)
 		report(t, disk)
 	}
+	report(t, figure{name: "resident memory, after the reveals", unit: "MiB", rounds: []round{{got: p.atRest()}}, must: absoluteAtMost(120), goal: absoluteAtMost(80)})
 }
 
 func writers(n int) string {
