@@ -28,7 +28,7 @@ await run(async () => {
 
   await page.locator('li[aria-current="step"]').getByLabel("Name").fill("Web servers");
   await page.locator('li[aria-current="step"]').getByRole("button", { name: "Next" }).click();
-  await page.locator('li[aria-current="step"]').getByRole("link", { name: "Launch", exact: true }).click();
+  await page.locator('li[aria-current="step"]').getByRole("button", { name: "Launch", exact: true }).click();
 
   await prompt(page);
   await page.keyboard.type("printf 'sum %s\\n' $((6*7)); whoami\n");

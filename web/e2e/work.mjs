@@ -58,7 +58,7 @@ await run(async () => {
   const [demo] = await call("GET", "/safes?q=Demo");
   const terminal = await open();
   await signIn(terminal, { path: `/safes/${demo.id}` });
-  await terminal.getByRole("link", { name: "Launch", exact: true }).click();
+  await terminal.getByRole("button", { name: "Launch", exact: true }).click();
   await prompt(terminal);
   await terminal.keyboard.type("tty\n");
   const end = page.getByRole("button", { name: /^(End|Terminate)/ }).first();

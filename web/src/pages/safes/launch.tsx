@@ -1,7 +1,7 @@
 import { SquareTerminal } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import type { Schemas } from "../../api/client";
-import { buttonClass } from "../../ui/button";
+import { Button } from "../../ui/button";
 
 /** Whether the caller's role in the Safe lets them launch. */
 export const mayLaunch = (safe: Schemas["Safe"]) => safe.role === "operator" || safe.role === "manager";
@@ -12,9 +12,9 @@ export function LaunchButton({ safe, compact, resource, account }: { safe: Schem
   if (!mayLaunch(safe) || safe.bindings.length === 0) return compact ? <span className="text-faint">–</span> : null;
   const at = new URLSearchParams({ safe: safe.id, ...(resource && { resource }), ...(account && { account }) });
   return (
-    <a href={`/terminal?${at}`} className={buttonClass(compact ? "secondary" : "primary", compact ? "min-h-8 py-1" : "")} aria-label={compact ? t("safes.launchNamed", { name: safe.name }) : undefined}>
+    <Button kind={compact ? "secondary" : "primary"} className={compact ? "min-h-8 py-1" : ""} aria-label={compact ? t("safes.launchNamed", { name: safe.name }) : undefined} onClick={() => location.assign(`/terminal?${at}`)}>
       <SquareTerminal aria-hidden className="size-4" />
       {t("safes.launch")}
-    </a>
+    </Button>
   );
 }
