@@ -1,7 +1,9 @@
 package identity_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,6 +156,46 @@ func TestPasswordIsNotChangedByALoginThatHasEnded(t *testing.T) {
 		refused(t, "of a login that has served its purpose", w.db.SetPassword(ctx, ada.User, "again", pam.LoginID(mine.TokenID), true, e()), pam.Unauthenticated)
 		if n := w.count(w.home, audit.PasswordChanged); n != 2 {
 			t.Errorf("%d events", n)
+		}
+	})
+}
+
+func TestOfPasswordsChosenAtTheSameMomentOneHolds(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		w.member(w.owner, "ada", pam.Operator)
+		const n = 6
+		var tokens [n]string
+		var errs [n]error
+		var actors [n]pam.Actor
+		for i := range n {
+			tokens[i] = w.bearer("ada@example.com")
+			actors[i] = w.as(tokens[i])
+		}
+		next := func(i int) string { return fmt.Sprintf("the password of %d", i) }
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				errs[i] = w.ChangePassword(ctx, actors[i], tokens[i], secretOf(password), secretOf(next(i)), here)
+			})
+		}
+		wg.Wait()
+		changed := 0
+		for i, err := range errs {
+			_, still := w.Authenticate(ctx, tokens[i], "", here)
+			w.clock.Advance(time.Hour / n / 2) // whoever lost has failed no more often than a guesser
+			right := w.try("ada@example.com", next(i))
+			if (err == nil) != (still == nil) || (err == nil) != (right == nil) {
+				t.Errorf("%d: %v; its login: %v; its password: %v", i, err, still, right)
+			}
+			if err == nil {
+				changed++
+			} else if !pam.Is(err, pam.Unauthenticated) && !pam.Is(err, pam.AuthFailed) {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		if changed != 1 {
+			t.Errorf("%d changes", changed)
 		}
 	})
 }
