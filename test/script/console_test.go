@@ -1,6 +1,7 @@
 package script
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ type consoleWorld struct {
 	Email    string         `json:"email"`
 	Password string         `json:"password"`
 	Shots    string         `json:"shots"` // where pictures of a failure go
+	Keep     string         `json:"keep"`  // not empty: pictures of all
 	Chromium string         `json:"chromium"`
 	Target   *consoleTarget `json:"target"`
 }
@@ -66,11 +68,13 @@ func TestConsole(t *testing.T) {
 			must(t, err)
 			shots, err := os.MkdirTemp("", "vaultpam-console-"+name)
 			must(t, err)
-			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, shots, chromium, &consoleTarget{
+			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
 			}})
 			must(t, err)
-			cmd := exec.Command(node, scenario)
+			within, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(within, node, scenario)
 			cmd.Dir, cmd.Env = dir, append(os.Environ(), "E2E="+string(text))
 			cmd.WaitDelay = 5 * time.Second
 			begun := time.Now()
@@ -78,9 +82,11 @@ func TestConsole(t *testing.T) {
 			t.Logf("%s, %s", time.Since(begun).Round(100*time.Millisecond), out)
 			if err != nil {
 				t.Errorf("%v; pictures are in %s", err, shots)
-				return
+			} else if os.Getenv("VAULTPAM_KEEP") != "" {
+				t.Logf("pictures are in %s", shots)
+			} else {
+				must(t, os.RemoveAll(shots))
 			}
-			must(t, os.RemoveAll(shots))
 		})
 	}
 }

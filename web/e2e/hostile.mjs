@@ -1,7 +1,7 @@
 // Somebody who may name things, and a target that may print what it likes, try
 // to run code in the console, to be taken for something else, or to break the
 // layout. What they made is looked at wherever it is shown.
-import { api, check, open, prompt, run, shown, signIn, until } from "./lib.mjs";
+import { api, check, open, prompt, run, settled, shown, signIn, until } from "./lib.mjs";
 
 const names = [
   `<img src=x onerror="alert('name')"><script>alert('name')</script>`,
@@ -31,9 +31,7 @@ await run(async () => {
   for (const width of [1280, 390]) {
     await page.setViewportSize({ width, height: 800 });
     for (const path of ["/", "/safes", "/resources", "/audit", "/profile/tokens", "/start", ...safes.map((s) => `/safes/${s.id}`), ...safes.slice(0, 2).map((s) => `/safes/${s.id}/edit`), `/safes?q=${encodeURIComponent(names[0])}`]) {
-      await page.goto(path);
-      await page.locator("h1").first().waitFor();
-      await page.waitForLoadState("networkidle");
+      await settled(page, path);
       const found = await page.evaluate(() => ({
         foreign: [...document.querySelectorAll("main script, main img, main svg[onload], main [onerror]")].filter((e) => !e.closest("[aria-hidden]") && !e.matches("img[src^='/']")).map((e) => e.outerHTML.slice(0, 100)),
         beyond: document.documentElement.scrollWidth - innerWidth,
@@ -65,6 +63,7 @@ await run(async () => {
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.evaluate(() => navigator.clipboard.writeText("what was there before"));
   const type = async (line) => {
+    await page.keyboard.press("Control+u"); // what the terminal itself has answered
     await page.keyboard.insertText(line);
     await page.keyboard.press("Enter");
   };
@@ -84,7 +83,6 @@ await run(async () => {
   // The terminal has said what kind it is, as every terminal does, and nothing
   // that the target chose.
   check(!/echo|Sign in|evil/.test((await shown(page).innerText()).trimEnd().split("\n").at(-1)), "the target typed a text of its own");
-  await page.keyboard.press("Control+u");
   await type("exit");
   await page.getByText("The session is over").waitFor();
   await page.getByRole("link", { name: "To the recording" }).click();

@@ -16,7 +16,7 @@ const problems = [];
 /** Opens a window of its own. What its pages complain of is a problem. */
 export async function open(options = {}) {
   browser ??= await chromium.launch({ executablePath: world.chromium, args: flags });
-  const context = await browser.newContext({ baseURL: world.base, viewport: { width: 1280, height: 800 }, locale: "en", ...options });
+  const context = await browser.newContext({ baseURL: world.base, viewport: { width: 1280, height: 800 }, locale: "en", reducedMotion: "reduce", ...options });
   context.setDefaultTimeout(20_000);
   context.on("page", (page) => {
     page.on("pageerror", (e) => problems.push(`${page.url()}: ${e.stack ?? e.message}`));
@@ -55,6 +55,18 @@ export async function api(email = world.email, password = world.password) {
 /** The text that a terminal shows. */
 export const shown = (page) => page.locator(".xterm-rows").first();
 
+/** Goes to a page and waits until everything that it asks for has come. */
+export async function settled(page, path) {
+  let open = 0;
+  const more = () => open++;
+  const less = () => open--;
+  page.on("request", more).on("requestfinished", less).on("requestfailed", less);
+  await page.goto(path);
+  await page.locator("main").first().waitFor();
+  for (let quiet = 0; quiet < 3; quiet = open > 0 || (await page.locator("[aria-busy=true]").count()) > 0 ? 0 : quiet + 1) await page.waitForTimeout(20);
+  page.off("request", more).off("requestfinished", less).off("requestfailed", less);
+}
+
 /** Waits until a terminal is connected and its shell waits for a command. */
 export async function prompt(page) {
   await page.getByText("Connected").waitFor();
@@ -63,6 +75,12 @@ export async function prompt(page) {
 
 export function check(ok, problem) {
   if (!ok) problems.push(problem);
+}
+
+/** Keeps a picture of a page. */
+export async function shoot(page, name) {
+  mkdirSync(world.shots, { recursive: true });
+  await page.screenshot({ path: join(world.shots, `${name.replaceAll(/\W+/g, "-")}.png`) });
 }
 
 /** Waits until ok(), and says what it waited for when that does not come. */

@@ -6,6 +6,7 @@ import { ApiError } from "./api/client";
 import { SessionProvider } from "./api/session";
 import "./app.css";
 import { start } from "./i18n";
+import { followTheme } from "./shell/theme";
 import { ToastProvider } from "./ui/toast";
 
 export async function boot(page: ReactNode): Promise<void> {
@@ -15,6 +16,7 @@ export async function boot(page: ReactNode): Promise<void> {
     },
   });
   await start();
+  followTheme();
   createRoot(document.getElementById("root")!).render(
     <QueryClientProvider client={client}>
       <SessionProvider>

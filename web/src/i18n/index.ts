@@ -48,4 +48,9 @@ export async function start(): Promise<void> {
     returnEmptyString: false,
   });
   await choose(language, false);
+  // A choice that was made in another window is a choice for this one.
+  addEventListener("storage", (e) => {
+    const chosen = e.key === "language" && known(e.newValue ?? "");
+    if (chosen) void choose(chosen, false);
+  });
 }

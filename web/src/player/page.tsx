@@ -181,7 +181,7 @@ function TranscriptPane({ loaded, seek }: { loaded: Loaded; seek: (micros: numbe
       <p role="status" className="text-xs text-muted">
         {t("player.lines", { count: hits.length })}
       </p>
-      <div ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} tabIndex={0} role="region" aria-label={t("player.transcript")} className="min-h-0 flex-1 overflow-auto rounded-lg border border-line bg-surface">
+      <div ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} tabIndex={0} role="group" aria-label={t("player.lines", { count: hits.length })} className="min-h-0 flex-1 overflow-auto rounded-lg border border-line bg-surface">
         <div style={{ height: hits.length * rowHeight, position: "relative" }}>
           {shown.map((l, i) => (
             <button key={first + i} type="button" onClick={() => seek(l.at)} style={{ position: "absolute", top: (first + i) * rowHeight, height: rowHeight }} className="flex w-full gap-3 overflow-hidden px-3 text-left font-mono text-xs leading-[22px] whitespace-pre hover:bg-sunken">

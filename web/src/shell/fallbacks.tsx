@@ -1,11 +1,12 @@
 import type { ErrorComponentProps } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { ButtonLink } from "../ui/button";
-import { Empty, Problem } from "../ui/feedback";
+import { Problem } from "../ui/feedback";
+import { PageHead } from "../ui/page";
 
 export function NotFound() {
   const { t } = useTranslation();
-  return <Empty title={t("shell.notFound")} action={<ButtonLink to="/safes">{t("shell.toSafes")}</ButtonLink>} />;
+  return <PageHead title={t("shell.notFound")} actions={<ButtonLink to="/safes">{t("shell.toSafes")}</ButtonLink>} />;
 }
 
 export function PageError({ error, reset }: ErrorComponentProps) {

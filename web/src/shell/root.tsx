@@ -38,9 +38,9 @@ function Frame() {
           <MenuIcon aria-hidden className="size-5" />
         </IconButton>
       </header>
-      <div id="sidebar" className={`${open ? "block" : "hidden"} border-line bg-surface lg:sticky lg:top-0 lg:block lg:h-dvh lg:overflow-y-auto lg:border-r`}>
+      <aside id="sidebar" aria-label={t("shell.menu")} className={`${open ? "block" : "hidden"} border-line bg-surface lg:sticky lg:top-0 lg:block lg:h-dvh lg:overflow-y-auto lg:border-r`}>
         <Sidebar />
-      </div>
+      </aside>
       <main id="main" ref={main} tabIndex={-1} className="mx-auto w-full max-w-6xl px-4 py-6 sm:px-8 sm:py-8">
         <Outlet />
       </main>

@@ -9,3 +9,11 @@ export function setTheme(name: string): void {
   document.documentElement.dataset.theme = name;
   localStorage.setItem("theme", name);
 }
+
+/** Goes with a choice that was made in another window. */
+export function followTheme(): void {
+  addEventListener("storage", (e) => {
+    const name = themes.find((x) => x === e.newValue);
+    if (e.key === "theme" && name) document.documentElement.dataset.theme = name;
+  });
+}

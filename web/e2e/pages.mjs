@@ -1,0 +1,103 @@
+// Every page, in three themes for an accessibility scan, and in four languages
+// on a desktop and on a phone for texts that are missing or do not fit.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { api, check, open, prompt, run, settled, shoot, signIn, until, world } from "./lib.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const sizes = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
+
+// Something of everything, so that no page is looked at empty alone.
+async function fill(call) {
+  const [safe] = await call("GET", "/safes?q=Demo");
+  const [resource] = await call("GET", "/resources");
+  const [account] = await call("GET", "/accounts");
+  await call("POST", "/personal-access-tokens", { name: "ci", scopes: ["safes:read"], expires_in_days: 30 });
+  await call("POST", "/org/members", { email: "somebody.with.a.long.address@department.example.com", role: "operator", password: "chosen-by-somebody" });
+  return { safe, resource, account };
+}
+
+/** What a look at the texts of a page finds wrong. */
+function wrongTexts(language) {
+  const out = [];
+  const text = document.body.innerText;
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|organization|profile|confirmations|start|sessions|recordings|audit|overview|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+    if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
+  }
+  if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
+  const beyond = document.documentElement.scrollWidth - innerWidth;
+  if (beyond > 1) out.push(`the page is ${beyond} pixels too wide`);
+  for (const e of document.querySelectorAll("button, a, label, h1, h2, h3, th, dt, legend, select")) {
+    if (!e.checkVisibility() || e.closest(".sr-only, .line-clamp-1, .truncate, .xterm, .ap-wrapper") || getComputedStyle(e).display === "inline") continue;
+    const over = e.scrollWidth - e.clientWidth;
+    if (e.clientWidth > 0 && over > 1) out.push(`"${e.textContent.trim().slice(0, 60)}" does not fit, by ${over} pixels`);
+  }
+  if (document.documentElement.lang !== language) out.push(`the page says that it is in "${document.documentElement.lang}"`);
+  return [...new Set(out)];
+}
+
+await run(async () => {
+  const call = await api();
+  const { safe, resource, account } = await fill(call);
+  const page = await open();
+  await page.goto("/safes");
+  await page.getByLabel("E-mail").waitFor();
+  await look("sign-in");
+  await signIn(page);
+  await page.goto(`/terminal?safe=${safe.id}`);
+  await prompt(page);
+  await look("terminal at work");
+  await page.keyboard.type("echo recorded; exit\n");
+  await page.getByText("The session is over").waitFor();
+  let recording;
+  await until("the recording is sealed", async () => ([recording] = await call("GET", "/recordings?status=completed")).length > 0);
+  const [session] = await call("GET", "/sessions?status=ended");
+  const [event] = await call("GET", "/audit-events?limit=1");
+  const paths = [
+    "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
+    "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/confirmations", "/start", "/sessions", `/sessions/${session.id}`,
+    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/organization", "/profile", "/profile/tokens", "/profile/ssh-keys",
+    "/no-such-page", "/terminal",
+  ];
+  const began = Date.now();
+  for (const path of paths) {
+    await settled(page, path);
+    await page.locator("h1").first().waitFor();
+    await look(path);
+  }
+  console.log(`${paths.length + 2} pages, three themes, four languages, two sizes: ${((Date.now() - began) / 1000).toFixed(1)} s`);
+
+  // A page is loaded once, and told what another window would have chosen.
+  async function choose(key, value) {
+    await page.evaluate(([key, newValue]) => {
+      localStorage.setItem(key, newValue);
+      dispatchEvent(new StorageEvent("storage", { key, newValue }));
+    }, [key, value]);
+  }
+
+  async function look(name) {
+    check((await page.locator("main").count()) === 1, `${name}: ${await page.locator("main").count()} main landmarks`);
+    await page.evaluate(axe);
+    for (const theme of ["contrast", "dark", "light"]) {
+      await choose("theme", theme);
+      await page.evaluate(() => {
+        for (const a of document.getAnimations()) if (a.effect?.getComputedTiming().endTime !== Infinity) a.finish(); // a colour on its way has another contrast
+      });
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      for (const v of violations) {
+        check(false, `${theme} ${name}: ${v.impact}: ${v.id}: ${v.help}\n${v.nodes.slice(0, 3).map((n) => `    ${n.html.slice(0, 200)}\n    ${n.failureSummary?.replaceAll("\n", " ")}`).join("\n")}`);
+      }
+      if (world.keep) await shoot(page, `${name} ${theme}`);
+    }
+    for (const language of ["de", "fr", "pl", "en"]) {
+      await choose("language", language);
+      await page.waitForFunction((l) => document.documentElement.lang === l, language);
+      for (const [size, viewport] of Object.entries(sizes)) {
+        await page.setViewportSize(viewport);
+        for (const found of await page.evaluate(wrongTexts, language)) check(false, `${language} ${size} ${name}: ${found}`);
+        if (world.keep) await shoot(page, `${name} ${language} ${size}`);
+      }
+    }
+    await page.setViewportSize(sizes.desktop);
+  }
+});
