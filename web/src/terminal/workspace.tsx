@@ -8,6 +8,7 @@ import { Dialog } from "../ui/dialog";
 import { Empty, Loading, Problem } from "../ui/feedback";
 import { mayLaunch } from "../pages/safes/launch";
 import { Pane } from "./pane";
+import { Target } from "./target";
 
 /** What one tab was opened for. */
 export interface Want {
@@ -94,7 +95,9 @@ export function Workspace() {
       <div className={`grid min-h-0 flex-1 ${visible.length > 1 ? "grid-rows-2 gap-px bg-line md:grid-cols-2 md:grid-rows-1" : ""}`}>
         {tabs.map((w) => (
           <div key={w.key} hidden={!visible.includes(w.key)} className="min-h-0 min-w-0">
-            <Pane want={w} seen={visible.includes(w.key)} onTitle={(s) => setTitles((x) => ({ ...x, [w.key]: s }))} onOpen={(o) => setOpen((x) => ({ ...x, [w.key]: o }))} />
+            <Target want={w} onChoose={(resource, account) => setTabs((all) => all.map((x) => (x === w ? { ...w, resource, account } : x)))}>
+              <Pane want={w} seen={visible.includes(w.key)} onTitle={(s) => setTitles((x) => ({ ...x, [w.key]: s }))} onOpen={(o) => setOpen((x) => ({ ...x, [w.key]: o }))} />
+            </Target>
           </div>
         ))}
         {tabs.length === 0 && (
@@ -123,16 +126,13 @@ function Pick({ onClose, onPick }: { onClose: () => void; onPick: (w: Omit<Want,
         <p className="text-sm text-muted">{t("terminal.noSafes")}</p>
       ) : (
         <ul className="max-h-80 divide-y divide-line overflow-y-auto">
-          {safes.flatMap((s) =>
-            s.bindings.map((b, i) => (
-              <li key={b.resource_id + b.account_id}>
-                <button type="button" onClick={() => onPick({ safe: s.id, resource: b.resource_id, account: b.account_id })} className="name w-full px-2 py-2.5 text-left text-sm hover:bg-sunken">
-                  {s.name}
-                  {s.bindings.length > 1 && <span className="text-muted"> · {i + 1}</span>}
-                </button>
-              </li>
-            )),
-          )}
+          {safes.map((s) => (
+            <li key={s.id}>
+              <button type="button" onClick={() => onPick({ safe: s.id })} className="name w-full px-2 py-2.5 text-left text-sm hover:bg-sunken">
+                {s.name}
+              </button>
+            </li>
+          ))}
         </ul>
       )}
     </Dialog>

@@ -14,6 +14,7 @@ import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { LaunchButton, mayLaunch } from "./launch";
 import { Members } from "./members";
+import { useTargets } from "./targets";
 
 export default function SafeDetail() {
   const { t } = useTranslation();
@@ -109,20 +110,7 @@ export default function SafeDetail() {
 
 function Targets({ safe }: { safe: Schemas["Safe"] }) {
   const { t } = useTranslation();
-  const ids = safe.bindings.map((b) => `${b.resource_id} ${b.account_id}`);
-  const { data, error } = useQuery({
-    queryKey: ["safes", safe.id, "targets", ids],
-    queryFn: () =>
-      Promise.all(
-        safe.bindings.map(async (b) => {
-          const [resource, account] = await Promise.all([
-            ok(api.GET("/api/v1/resources/{id}", { params: { path: { id: b.resource_id } } })),
-            ok(api.GET("/api/v1/accounts/{id}", { params: { path: { id: b.account_id } } })),
-          ]);
-          return { resource, account };
-        }),
-      ),
-  });
+  const { data, error } = useTargets(safe);
   if (safe.bindings.length === 0) return <p className="text-sm text-muted">{t("safes.noTargets")}</p>;
   if (error) return <Problem error={error} />;
   if (!data) return <Loading />;
