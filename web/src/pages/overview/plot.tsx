@@ -97,11 +97,14 @@ export function Plot({ title, rows, width, colour, to, none, asTable, compact }:
               </svg>
               {sum === 0 && <p className="pointer-events-none absolute inset-0 flex items-center justify-center text-sm text-muted">{none}</p>}
               <div className="relative mt-1.5 h-4 text-xs text-muted tabular-nums">
-                {labelled(rows, width).map((i) => (
-                  <span key={i} className="absolute top-0 -translate-x-1/2 whitespace-nowrap" style={{ left: percent(i + 0.5) }}>
-                    {stamp(rows[i]!, width, false)}
-                  </span>
-                ))}
+                {labelled(rows, width).map((i) => {
+                  const last = i > n - 2; // stays within the plot
+                  return (
+                    <span key={i} className={`absolute top-0 whitespace-nowrap ${last ? "-translate-x-full" : "-translate-x-1/2"}`} style={{ left: percent(last ? n : i + 0.5) }}>
+                      {stamp(rows[i]!, width, false)}
+                    </span>
+                  );
+                })}
               </div>
             </div>
           </div>
