@@ -44,7 +44,7 @@ web/src/api/schema.ts: $(wildcard api/v1/*.go edge/httpapi/*.go) web/node_module
 	cd web && npm run --silent types
 
 web/dist/index.html: web/src/api/schema.ts $(shell find web/src web/public web/*.html web/*.ts web/*.json -type f 2>/dev/null | grep -v -e openapi.json -e schema.ts)
-	rm -rf web/dist/assets web/dist/*.html
+	rm -rf web/dist/assets web/dist/*.*
 	cd web && npm run --silent build
 
 .PHONY: run
@@ -105,7 +105,7 @@ soak: test-deps ## killed processes and full disks: 200 rounds under load, and t
 
 .PHONY: clean
 clean: ## remove what make built; data directories stay
-	rm -rf bin .tools web/node_modules web/dist/assets web/dist/*.html
+	rm -rf bin .tools web/node_modules web/dist/assets web/dist/*.*
 
 $(STATICCHECK):
 	GOBIN="$(CURDIR)/.tools" $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 without() {
 	echo "make: the web console is left out: $1"
-	rm -rf web/dist/assets web/dist/*.html # an old one would not fit the API
+	rm -rf web/dist/assets web/dist/*.* # an old one would not fit the API
 	exit 0
 }
 

@@ -36,22 +36,45 @@ type consoleTarget struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
-// The console in a real browser: each scenario is a program in web/e2e, and
-// has a server and a target to itself.
-func TestConsole(t *testing.T) {
-	t.Parallel()
+// consoleTools returns the folder of the console's source and the Node.js that
+// runs its tests. Without them the console is not shown to work.
+func consoleTools(t *testing.T) (dir, node string) {
+	t.Helper()
 	dir, err := filepath.Abs("../../web")
 	must(t, err)
-	for path, how := range map[string]string{"dist/index.html": "make console", "node_modules/playwright-core": "make console"} {
+	for _, path := range []string{"dist/index.html", "node_modules/playwright-core"} {
 		if _, err := os.Stat(filepath.Join(dir, path)); err != nil {
-			t.Fatalf("web/%s is missing: run %s before the tests, as make test does", path, how)
+			t.Fatalf("web/%s is missing: run make console before the tests, as make test does", path)
 		}
 	}
 	out, _, status := run(t, nil, "", "../../tools/node.sh")
 	if status != 0 {
 		t.Fatalf("no Node.js: %s", out)
 	}
-	node, chromium := filepath.Join(strings.TrimSpace(out), "node"), target.Need(t, "chromium")
+	return dir, filepath.Join(strings.TrimSpace(out), "node")
+}
+
+// What of the console can be tested without a browser: evidence, transcripts,
+// texts in every language.
+func TestConsoleParts(t *testing.T) {
+	t.Parallel()
+	dir, node := consoleTools(t)
+	within, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(within, node, "node_modules/vitest/vitest.mjs", "run", "--maxWorkers=1")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "NO_COLOR=1")
+	cmd.WaitDelay = 5 * time.Second
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// The console in a real browser: each scenario is a program in web/e2e, and
+// has a server and a target to itself.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	dir, node := consoleTools(t)
+	chromium := target.Need(t, "chromium")
 	scenarios, err := filepath.Glob(filepath.Join(dir, "e2e", "*.mjs"))
 	must(t, err)
 	if len(scenarios) < 2 {

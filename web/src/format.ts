@@ -29,7 +29,7 @@ const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 export function bytes(n: number): string {
   let i = 0;
   for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
-  return new Intl.NumberFormat(i18next.language, { style: "unit", unit: units[i], unitDisplay: "short", maximumFractionDigits: i ? 1 : 0 }).format(n);
+  return new Intl.NumberFormat(i18next.language, { style: "unit", unit: units[i], unitDisplay: i ? "short" : "long", maximumFractionDigits: i ? 1 : 0 }).format(n);
 }
 
 export function count(n: number): string {

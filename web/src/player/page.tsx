@@ -107,7 +107,7 @@ function Screen({ loaded }: { loaded: Loaded }) {
           </Alert>
         )}
         {loaded.recovered && <Alert tone="warn">{t("player.recovered")}</Alert>}
-        <div ref={box} className="h-[65dvh] min-h-64 overflow-hidden rounded-lg" />
+        <div ref={box} className="h-[40dvh] min-h-64 sm:h-[65dvh] overflow-hidden rounded-lg" />
         <div className="flex flex-wrap items-center gap-x-6 gap-y-2 text-sm">
           <label className="flex items-center gap-2">
             {t("player.speed")}

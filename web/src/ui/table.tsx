@@ -76,7 +76,7 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
                 <tr key={rowKey(row)} className="hover:bg-sunken/60">
                   {columns.map((c) => (
                     <td key={c.label} className={`max-w-80 px-4 py-2.5 align-top ${c.wide ? "hidden md:table-cell" : ""} ${c.numeric ? "text-right tabular-nums" : ""}`}>
-                      <div className={`name line-clamp-3 ${c.numeric ? "" : "min-w-24"}`}>{c.cell(row)}</div>
+                      <div className={`name line-clamp-3 max-w-80 wrap-break-word ${c.numeric ? "" : "min-w-24"}`}>{c.cell(row)}</div>
                     </td>
                   ))}
                 </tr>
