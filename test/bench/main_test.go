@@ -18,10 +18,11 @@ func TestMain(m *testing.M) {
 		serveBare(address)
 		return
 	}
-	began, before := time.Now(), load()
+	began := time.Now()
+	loads = []float64{load()}
 	code := storetest.Main(m)
 	if full && len(figures) > 0 {
-		text := circumstances(began, before) + "\n" + table()
+		text := circumstances(began) + "\n" + table()
 		fmt.Print("\n", text)
 		if path := os.Getenv("VAULTPAM_BENCH_TABLE"); path != "" {
 			if err := insertTable(path, text); err != nil {
@@ -35,12 +36,13 @@ func TestMain(m *testing.M) {
 }
 
 // circumstances says where and with what was measured, and what else ran.
-func circumstances(began time.Time, before string) string {
+func circumstances(began time.Time) string {
+	busy := spreadOf(append(loads, load()))
 	lines := []string{
 		fmt.Sprintf("Measured %s, in %s, on commit %s.", began.UTC().Format("2006-01-02 15:04 UTC"), time.Since(began).Round(time.Second), first("git", "describe", "--always", "--dirty", "--tags")),
 		fmt.Sprintf("%s, %d cores, %s of memory, %s; %s.", field("/proc/cpuinfo", "model name"), runtime.NumCPU(), field("/proc/meminfo", "MemTotal"), first("uname", "-sr"), runtime.Version()),
 		fmt.Sprintf("%s; %s; SQLite of modernc.org/sqlite %s.", first("ssh", "-V"), postgresVersion(), moduleVersion("modernc.org/sqlite")),
-		fmt.Sprintf("Load generator, references and server share this machine, over loopback, without TLS; rate limits are off. Load averages before and after, other load included: %s, %s.", before, load()),
+		fmt.Sprintf("Load generator, references and server share this machine, over loopback, without TLS; rate limits are off. The load average, other load included, was %s in the median, from %s to %s.", number(busy.median), number(busy.least), number(busy.most)),
 	}
 	return strings.Join(lines, "  \n") + "\n"
 }
@@ -82,12 +84,10 @@ func field(path, name string) string {
 }
 
 // load is the load average over the last minute.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	one, _, _ := strings.Cut(string(text), " ")
+func load() float64 {
+	var one float64
+	text, _ := os.ReadFile("/proc/loadavg")
+	_, _ = fmt.Sscan(string(text), &one)
 	return one
 }
 

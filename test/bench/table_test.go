@@ -173,8 +173,9 @@ func number(v float64) string {
 }
 
 var (
-	tableMu sync.Mutex // guards figures
+	tableMu sync.Mutex // guards what follows
 	figures []figure
+	loads   []float64 // of the machine, at each figure
 )
 
 // report puts f into the table. In the short form a ratio that is much worse
@@ -183,6 +184,7 @@ func report(t testing.TB, f figure) {
 	t.Helper()
 	tableMu.Lock()
 	figures = append(figures, f)
+	loads = append(loads, load())
 	tableMu.Unlock()
 	t.Log(strings.TrimSpace(f.row()))
 	if full || f.must.absolute() {
