@@ -69,7 +69,7 @@ func TestTheLogStaysFastAsItGrows(t *testing.T) {
 		r := interleave(max(rounds, 2), measure(first.owner()), measure(owner))
 		report(t, figure{
 			name: fmt.Sprintf("growth of %s, %s events in the log, %d connections", what, count(events), connections), reference: "with few", unit: "µs each",
-			rounds: r, must: atMost(1.2), goal: atMost(1.05), slack: 4,
+			rounds: r, must: atMost(1.2), goal: atMost(1.05),
 		})
 	}
 }

@@ -97,7 +97,7 @@ func TestReadsKeepPaceWithABareHandler(t *testing.T) {
 			}
 			report(t, figure{
 				name: fmt.Sprintf("growth of %s, %s Safes, %d connections", name, count(sizes[len(sizes)-1]), connections), reference: "with " + count(sizes[from]), unit: "µs each",
-				rounds: growth, must: atMost(1.2), goal: atMost(1.05), slack: 4, note: slope(sizes[from:], bySize[from:]),
+				rounds: growth, must: atMost(1.2), goal: atMost(1.05), note: slope(sizes[from:], bySize[from:]),
 			})
 		}
 	}

@@ -18,7 +18,7 @@ var full = os.Getenv("VAULTPAM_BENCH") != ""
 
 // slack is how many times worse than its bound a ratio may be in the short
 // form: it has few rounds, on a machine that does other things as well.
-const slack = 2.5
+const slack = 5
 
 // figure is one row of the table.
 type figure struct {

@@ -86,7 +86,7 @@ func TestRevealsKeepPaceWithTheCeiling(t *testing.T) {
 			func() float64 { return late.got.rate(drive(t, p.addr, connections, span, reveal)) })
 		f := figure{
 			name: fmt.Sprintf("POST /checkouts, durable with its event, %s", writers(connections)), reference: "ceiling", unit: "/s",
-			rounds: pair(m[2], m[1]), note: late.String(), slack: 5,
+			rounds: pair(m[2], m[1]), note: late.String(),
 		}
 		disk := figure{name: f.name, reference: "append and fsync in groups", unit: "/s", rounds: pair(m[2], m[0])}
 		switch connections {
