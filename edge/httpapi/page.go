@@ -41,9 +41,7 @@ func (p Page) limit() int {
 func (p Page) cursor() (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 	if err != nil {
-		var ps pam.Problems
-		ps.Add("cursor", "is not one that this list gave out")
-		return "", ps.Err("read cursor")
+		return "", pam.BadCursor("read cursor")
 	}
 	return string(b), nil
 }

@@ -28,10 +28,6 @@ func New(store Store, sealer pam.Sealer, scribe *audit.Scribe, c clock.Clock, sr
 	return &Service{store: store, sealer: sealer, scribe: scribe, clock: c, ids: src}
 }
 
-// MaxPage is how many accounts one page holds: a thousand, and one that shows
-// that there is a next page.
-const MaxPage = 1001
-
 const maxUsername = 256
 
 func (s *Service) entry(a pam.Actor, t audit.Type, acc Account, metadata map[string]any) audit.Entry {
@@ -147,17 +143,12 @@ func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.AccountID) (Acco
 // after the cursor of an earlier one, if any.
 func (s *Service) List(ctx context.Context, a pam.Actor, f Filter, after string, limit int) ([]Account, error) {
 	const op = "list accounts"
-	cursor, ok := naming.ParseCursor(after)
-	if !ok {
-		var ps pam.Problems
-		ps.Add("cursor", "is not one that this list gave out")
-		return nil, ps.Err(op)
-	}
-	if limit < 1 || limit > MaxPage {
-		limit = MaxPage
+	cursor, err := pam.ReadCursor(op, after)
+	if err != nil {
+		return nil, err
 	}
 	all := policy.Allowed(policy.AccountSee, policy.Of(a, ""))
-	out, err := s.store.ListAccounts(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
+	out, err := s.store.ListAccounts(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: pam.PageSize(limit), Now: s.clock.Now()})
 	return out, pam.Wrap(op, err)
 }
 

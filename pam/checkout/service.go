@@ -29,10 +29,6 @@ func New(store Store, access Access, scribe *audit.Scribe, c clock.Clock) *Servi
 	return &Service{store: store, access: access, scribe: scribe, clock: c}
 }
 
-// MaxPage is how many checkouts one page holds: a thousand, and one that shows
-// that there is a next page.
-const MaxPage = 1001
-
 // ByID returns a checkout that the actor may see: their own, one of a Safe
 // that they manage, or any for those who see the metadata of all Safes.
 func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.CheckoutID) (Checkout, error) {
@@ -65,9 +61,7 @@ func (s *Service) read(ctx context.Context, op string, a pam.Actor, id pam.Check
 func (s *Service) List(ctx context.Context, a pam.Actor, q Query) ([]Checkout, error) {
 	q.User, q.Now = a.User, s.clock.Now()
 	q.All = policy.Allowed(policy.CheckoutSee, policy.Of(a, ""))
-	if q.Limit < 1 || q.Limit > MaxPage {
-		q.Limit = MaxPage
-	}
+	q.Limit = pam.PageSize(q.Limit)
 	out, err := s.store.ListCheckouts(ctx, a.Org, q)
 	return out, pam.Wrap("list checkouts", err)
 }

@@ -24,10 +24,6 @@ func New(store Store, scribe *audit.Scribe, c clock.Clock, src *ids.Source) *Ser
 	return &Service{store: store, scribe: scribe, clock: c, ids: src}
 }
 
-// MaxPage is how many confirmations one page holds: a thousand, and one that
-// shows that there is a next page.
-const MaxPage = 1001
-
 // ByID returns a confirmation that the actor may see: a manager of its Safe,
 // whoever requested it, and those who see the metadata of all Safes.
 func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.ConfirmationID) (Confirmation, error) {
@@ -55,9 +51,7 @@ func (s *Service) read(ctx context.Context, op string, a pam.Actor, id pam.Confi
 func (s *Service) List(ctx context.Context, a pam.Actor, q Query) ([]Confirmation, error) {
 	q.User, q.Now = a.User, s.clock.Now()
 	q.All = policy.Allowed(policy.ChangeSee, policy.Of(a, ""))
-	if q.Limit < 1 || q.Limit > MaxPage {
-		q.Limit = MaxPage
-	}
+	q.Limit = pam.PageSize(q.Limit)
 	out, err := s.store.ListConfirmations(ctx, a.Org, q)
 	return out, pam.Wrap("list confirmations", err)
 }

@@ -10,7 +10,6 @@ import (
 
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
-	"vaultpam/internal/naming"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/policy"
@@ -29,10 +28,6 @@ type Service struct {
 func New(store Store, scribe *audit.Scribe, c clock.Clock, src *ids.Source) *Service {
 	return &Service{store: store, scribe: scribe, clock: c, ids: src}
 }
-
-// MaxPage is how many resources one page holds: a thousand, and one that shows
-// that there is a next page.
-const MaxPage = 1001
 
 func (s *Service) entry(a pam.Actor, t audit.Type, r Resource, metadata map[string]any) audit.Entry {
 	return s.scribe.Entry(a, t, audit.Party{Type: "resource", ID: string(r.ID), Name: r.Name}, metadata)
@@ -83,17 +78,12 @@ func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.ResourceID) (Res
 // chooses, after the cursor of an earlier one, if any.
 func (s *Service) List(ctx context.Context, a pam.Actor, f Filter, after string, limit int) ([]Resource, error) {
 	const op = "list resources"
-	cursor, ok := naming.ParseCursor(after)
-	if !ok {
-		var ps pam.Problems
-		ps.Add("cursor", "is not one that this list gave out")
-		return nil, ps.Err(op)
-	}
-	if limit < 1 || limit > MaxPage {
-		limit = MaxPage
+	cursor, err := pam.ReadCursor(op, after)
+	if err != nil {
+		return nil, err
 	}
 	all := policy.Allowed(policy.ResourceSee, policy.Of(a, ""))
-	out, err := s.store.ListResources(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
+	out, err := s.store.ListResources(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: pam.PageSize(limit), Now: s.clock.Now()})
 	return out, pam.Wrap(op, err)
 }
 

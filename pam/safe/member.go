@@ -26,10 +26,7 @@ func (s *Service) Members(ctx context.Context, a pam.Actor, id pam.SafeID, after
 	if _, err := s.full(ctx, op, a, id, policy.SafeMemberList); err != nil {
 		return nil, err
 	}
-	if limit < 1 || limit > MaxPage {
-		limit = MaxPage
-	}
-	out, err := s.store.SafeMembers(ctx, a.Org, id, after, limit)
+	out, err := s.store.SafeMembers(ctx, a.Org, id, after, pam.PageSize(limit))
 	return out, pam.Wrap(op, err)
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
-	"vaultpam/internal/naming"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/policy"
@@ -24,10 +23,6 @@ type Service struct {
 func New(store Store, scribe *audit.Scribe, c clock.Clock, src *ids.Source) *Service {
 	return &Service{store: store, scribe: scribe, clock: c, ids: src}
 }
-
-// MaxPage is how many Safes one page holds: a thousand, and one that shows
-// that there is a next page.
-const MaxPage = 1001
 
 func (s *Service) entry(a pam.Actor, t audit.Type, target Safe, metadata map[string]any) audit.Entry {
 	return s.scribe.Entry(a, t, audit.Party{Type: "safe", ID: string(target.ID), Name: target.Name}, metadata)
@@ -107,17 +102,12 @@ func shown(out Safe, a pam.Actor) (Safe, bool) {
 // after the cursor of an earlier one, if any.
 func (s *Service) List(ctx context.Context, a pam.Actor, f Filter, after string, limit int) ([]Safe, error) {
 	const op = "list safes"
-	cursor, ok := naming.ParseCursor(after)
-	if !ok {
-		var ps pam.Problems
-		ps.Add("cursor", "is not one that this list gave out")
-		return nil, ps.Err(op)
-	}
-	if limit < 1 || limit > MaxPage {
-		limit = MaxPage
+	cursor, err := pam.ReadCursor(op, after)
+	if err != nil {
+		return nil, err
 	}
 	all := policy.Allowed(policy.SafeSee, policy.Of(a, ""))
-	rows, err := s.store.ListSafes(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: limit, Now: s.clock.Now()})
+	rows, err := s.store.ListSafes(ctx, a.Org, Query{Filter: f, User: a.User, All: all, After: cursor, Limit: pam.PageSize(limit), Now: s.clock.Now()})
 	if err != nil {
 		return nil, pam.Wrap(op, err)
 	}
