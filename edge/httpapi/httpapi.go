@@ -64,9 +64,9 @@ type Deps struct {
 	Terminal      Terminal
 	Vault         Vault
 	Idempotency   Idempotency
-	Labels        func(ctx context.Context, org pam.OrgID, ids []string) (map[string]string, error) // names by id
-	DigestKey     secret.Value                                                                      // of what is kept of requests with an Idempotency-Key
-	SSHCommand    func(email, target string) string                                                 // the command line for a native client
+	Labels        Labels
+	DigestKey     secret.Value                      // of what is kept of requests with an Idempotency-Key
+	SSHCommand    func(email, target string) string // the command line for a native client
 	Ready         func(context.Context) map[string]error
 	Metrics       http.Handler // nil: /metrics is not served here
 	Observe       func(route, method string, status int, took time.Duration)

@@ -29,6 +29,17 @@ func (s Sorted) query(more ...string) url.Values {
 	return given(append([]string{"q", s.Q, "sort", s.Sort}, more...)...)
 }
 
+// given keeps the filters that were asked for, for the link to the next page.
+func given(pairs ...string) url.Values {
+	q := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return q
+}
+
 // limit returns how many rows are wanted.
 func (p Page) limit() int {
 	if p.Limit == 0 {

@@ -49,16 +49,9 @@ func (a *API) listRecordings(ctx context.Context, actor pam.Actor, in *struct {
 
 // nameRecordings fills in who and what the ids are, for people.
 func (a *API) nameRecordings(ctx context.Context, org pam.OrgID, rows []v1.Recording) error {
-	ids := make([]string, 0, 4*len(rows))
-	for _, r := range rows {
-		ids = append(ids, r.UserID, r.SafeID, r.ResourceID, r.AccountID)
-	}
-	names, err := a.Labels(ctx, org, ids)
-	for i := range rows {
-		r := &rows[i]
-		r.UserEmail, r.SafeName, r.ResourceName, r.AccountName = names[r.UserID], names[r.SafeID], names[r.ResourceID], names[r.AccountID]
-	}
-	return err
+	return nameRows(ctx, a.Labels, org, rows, func(r *v1.Recording) []label {
+		return []label{{r.UserID, &r.UserEmail}, {r.SafeID, &r.SafeName}, {r.ResourceID, &r.ResourceName}, {r.AccountID, &r.AccountName}}
+	})
 }
 
 func (a *API) getRecording(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Recording], error) {

@@ -63,16 +63,9 @@ func (a *API) listSessions(ctx context.Context, actor pam.Actor, in *struct {
 
 // nameSessions fills in who and what the ids are, for people.
 func (a *API) nameSessions(ctx context.Context, org pam.OrgID, rows []v1.Session) error {
-	ids := make([]string, 0, 4*len(rows))
-	for _, r := range rows {
-		ids = append(ids, r.UserID, r.SafeID, r.ResourceID, r.AccountID)
-	}
-	names, err := a.Labels(ctx, org, ids)
-	for i := range rows {
-		r := &rows[i]
-		r.UserEmail, r.SafeName, r.ResourceName, r.AccountName = names[r.UserID], names[r.SafeID], names[r.ResourceID], names[r.AccountID]
-	}
-	return err
+	return nameRows(ctx, a.Labels, org, rows, func(s *v1.Session) []label {
+		return []label{{s.UserID, &s.UserEmail}, {s.SafeID, &s.SafeName}, {s.ResourceID, &s.ResourceName}, {s.AccountID, &s.AccountName}}
+	})
 }
 
 // oneSession is the answer about a single session.
