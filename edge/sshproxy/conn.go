@@ -196,28 +196,10 @@ func (c *conn) watch(live *broker.Live) {
 		case <-c.ctx.Done():
 			return
 		case <-live.Context().Done():
-			deadline := time.NewTimer(goodbye)
-			defer deadline.Stop()
-			tick := time.NewTicker(5 * time.Millisecond)
-			defer tick.Stop()
-			for {
-				c.mu.Lock()
-				open := c.open
-				c.mu.Unlock()
-				if open == 0 {
-					break
-				}
-				select {
-				case <-deadline.C:
-					_ = c.ssh.Close()
-					return
-				case <-c.ctx.Done():
-					return
-				case <-tick.C:
-				}
-			}
 			// The client closes when its last channel is closed; if it does
 			// not, it is done for it.
+			deadline := time.NewTimer(goodbye)
+			defer deadline.Stop()
 			select {
 			case <-c.ctx.Done():
 			case <-deadline.C:
