@@ -8,6 +8,7 @@
 package sshproxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -76,17 +77,12 @@ type Server struct {
 
 // New makes a Server. It does no I/O.
 func New(d Deps) *Server {
-	def := DefaultLimits
-	for _, f := range []struct{ v, def *int }{{&d.Limits.Connections, &def.Connections}, {&d.Limits.Strangers, &def.Strangers}, {&d.Limits.PerSource, &def.PerSource}} {
-		if *f.v == 0 {
-			*f.v = *f.def
-		}
-	}
-	for _, f := range []struct{ v, def *time.Duration }{{&d.Limits.Grace, &def.Grace}, {&d.Limits.KeepAlive, &def.KeepAlive}} {
-		if *f.v == 0 {
-			*f.v = *f.def
-		}
-	}
+	l, def := &d.Limits, DefaultLimits
+	l.Connections = cmp.Or(l.Connections, def.Connections)
+	l.Strangers = cmp.Or(l.Strangers, def.Strangers)
+	l.PerSource = cmp.Or(l.PerSource, def.PerSource)
+	l.Grace = cmp.Or(l.Grace, def.Grace)
+	l.KeepAlive = cmp.Or(l.KeepAlive, def.KeepAlive)
 	return &Server{Deps: d, gate: gate{limits: d.Limits, strangers: map[*entry]struct{}{}, sources: map[string]int{}}}
 }
 

@@ -9,6 +9,7 @@
 package webterm
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"log/slog"
@@ -70,19 +71,12 @@ type Server struct {
 
 // New makes a Server. It does no I/O.
 func New(d Deps) *Server {
-	def := DefaultLimits
-	for _, f := range []struct{ v, def *time.Duration }{
-		{&d.Limits.Hello, &def.Hello}, {&d.Limits.Write, &def.Write}, {&d.Limits.KeepAlive, &def.KeepAlive},
-	} {
-		if *f.v == 0 {
-			*f.v = *f.def
-		}
-	}
-	for _, f := range []struct{ v, def *int64 }{{&d.Limits.Window, &def.Window}, {&d.Limits.InputWindow, &def.InputWindow}} {
-		if *f.v == 0 {
-			*f.v = *f.def
-		}
-	}
+	l, def := &d.Limits, DefaultLimits
+	l.Hello = cmp.Or(l.Hello, def.Hello)
+	l.Write = cmp.Or(l.Write, def.Write)
+	l.KeepAlive = cmp.Or(l.KeepAlive, def.KeepAlive)
+	l.Window = cmp.Or(l.Window, def.Window)
+	l.InputWindow = cmp.Or(l.InputWindow, def.InputWindow)
 	return &Server{Deps: d}
 }
 
