@@ -23,7 +23,7 @@ const texts = Object.fromEntries(languages.map((l) => [l, all(l)])) as Record<La
 
 const base = (key: string) => key.replace(/_(zero|one|two|few|many|other)$/, "");
 const bases = (l: Language) => new Set([...texts[l].keys()].map(base));
-const places = (text: string) => [...new Set(text.match(/\{\{\w+\}\}/g))].sort().join(" ");
+const places = (text: string) => [...new Set(text.match(/\{\{\w+/g))].sort().join(" ");
 
 test.each(languages)("%s has every text, in every plural", (l) => {
   expect([...bases(l)].sort()).toEqual([...bases("en")].sort());

@@ -5,7 +5,7 @@ import { equal, fromBase64, fromHex, type Bytes } from "../evidence/bytes";
 import { checkSeal, importKey, openChunk, readHeader, Tampered, type Frame } from "../evidence/recording";
 import { Transcript, type Line } from "./transcript";
 
-export type PlayerEvent = [time: number, code: "o" | "r" | "m", data: string];
+export type PlayerEvent = [ms: number, code: "o" | "r" | "m", data: string]; // as the player's own parsers give them
 
 export interface Progress {
   chunks: number;
@@ -68,7 +68,7 @@ export async function load(id: string, progress: (p: Progress) => void, signal: 
   return out;
 
   function take(f: Frame): void {
-    const t = f.at / 1e6;
+    const t = f.at / 1e3;
     if (f.kind === "o") {
       transcript.output(f.at, f.data);
       const text = decoder.decode(f.data, { stream: true });

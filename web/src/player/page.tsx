@@ -78,6 +78,7 @@ function Verified({ loaded, progress }: { loaded?: Loaded; progress?: Progress }
 }
 
 const speeds = [0.5, 1, 2, 4, 8];
+const idle = 2; // seconds that remain of a pause that is skipped
 
 function Screen({ loaded }: { loaded: Loaded }) {
   const { t } = useTranslation();
@@ -89,7 +90,7 @@ function Screen({ loaded }: { loaded: Loaded }) {
   useEffect(() => {
     const at = player.current?.getCurrentTime() ?? 0;
     const p = create(
-      { data: [], parser: () => ({ cols: loaded.cols, rows: loaded.rows, events: loaded.events, ...(skip && { idleTimeLimit: 2 }) }) },
+      { data: [], parser: () => ({ cols: loaded.cols, rows: loaded.rows, events: loaded.events, ...(skip && { idleTimeLimit: idle }) }) },
       box.current!,
       { fit: "both", controls: true, preload: true, speed, startAt: at, theme: "asciinema", terminalFontFamily: "var(--font-mono), monospace" },
     );
@@ -97,7 +98,7 @@ function Screen({ loaded }: { loaded: Loaded }) {
     return () => p.dispose();
   }, [loaded, speed, skip]);
 
-  const seek = (micros: number) => void player.current?.seek(skip ? compress(loaded, micros / 1e6, 2) : micros / 1e6);
+  const seek = (micros: number) => void player.current?.seek((skip ? compress(loaded, micros / 1e3, idle * 1000) : micros / 1e3) / 1000);
   return (
     <div className="grid min-h-0 flex-1 gap-4 lg:grid-cols-[minmax(0,1fr)_26rem]">
       <section aria-label={t("player.screen")} className="min-w-0 space-y-3">
@@ -130,7 +131,8 @@ function Screen({ loaded }: { loaded: Loaded }) {
   );
 }
 
-/** Where a moment is once pauses are cut to limit seconds, as the player does. */
+/** Where a moment is once pauses are cut to limit, as the player does; all in
+ * milliseconds. */
 function compress(loaded: Loaded, time: number, limit: number): number {
   let cut = 0;
   let prev = 0;
