@@ -1,6 +1,10 @@
 package pam
 
-import "time"
+import (
+	"time"
+
+	"vaultpam/internal/ids"
+)
 
 // Hold says on whose behalf a redirection is written. Where it sends
 // credentials elsewhere, they stay back until a manager of each Safe that it
@@ -12,4 +16,11 @@ type Hold struct {
 	Dual    bool   // the organization's dual_control: By's own word does not count
 	Summary string // what is to be confirmed, for people; free of secrets
 	NewID   func() ConfirmationID
+}
+
+// NewHold makes a Hold on behalf of the actor.
+func NewHold(a Actor, at time.Time, src *ids.Source, summary string) Hold {
+	return Hold{By: a.User, At: at, Dual: a.DualControl, Summary: summary, NewID: func() ConfirmationID {
+		return ConfirmationID(src.New(PrefixConfirmation))
+	}}
 }

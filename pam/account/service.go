@@ -190,13 +190,9 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.AccountID, ver
 	if in.ResourceID != "" {
 		where = string(in.ResourceID)
 	}
-	h := &pam.Hold{
-		By: a.User, At: now, Dual: a.DualControl,
-		Summary: fmt.Sprintf("Move account “%s” to %s", next.Name, where),
-		NewID:   func() pam.ConfirmationID { return pam.ConfirmationID(s.ids.New(pam.PrefixConfirmation)) },
-	}
+	h := pam.NewHold(a, now, s.ids, fmt.Sprintf("Move account “%s” to %s", next.Name, where))
 	e := s.entry(a, audit.AccountRedirected, next, map[string]any{"from": string(cur.ResourceID), "to": string(in.ResourceID)})
-	out, err := s.store.UpdateAccount(ctx, a.Org, next, version, h, e)
+	out, err := s.store.UpdateAccount(ctx, a.Org, next, version, &h, e)
 	return out, pam.Wrap(op, err)
 }
 

@@ -133,13 +133,9 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.ResourceID, ve
 	} else {
 		next.Learned = false
 	}
-	h := &pam.Hold{
-		By: a.User, At: now, Dual: a.DualControl,
-		Summary: fmt.Sprintf("Redirect resource “%s” to %s (%s)", next.Name, address(in), strings.Join(redirected, ", ")),
-		NewID:   func() pam.ConfirmationID { return pam.ConfirmationID(s.ids.New(pam.PrefixConfirmation)) },
-	}
+	h := pam.NewHold(a, now, s.ids, fmt.Sprintf("Redirect resource “%s” to %s (%s)", next.Name, address(in), strings.Join(redirected, ", ")))
 	e := s.entry(a, audit.ResourceRedirected, next, map[string]any{"fields": redirected, "from": address(cur.Settings), "to": address(in)})
-	out, err := s.store.UpdateResource(ctx, a.Org, next, version, h, e)
+	out, err := s.store.UpdateResource(ctx, a.Org, next, version, &h, e)
 	return out, pam.Wrap(op, err)
 }
 

@@ -28,14 +28,6 @@ func (s *Service) entry(a pam.Actor, t audit.Type, target Safe, metadata map[str
 	return s.scribe.Entry(a, t, audit.Party{Type: "safe", ID: string(target.ID), Name: target.Name}, metadata)
 }
 
-func (s *Service) hold(a pam.Actor, summary string) pam.Hold {
-	return pam.Hold{By: a.User, At: s.clock.Now(), Dual: a.DualControl, Summary: summary, NewID: s.newConfirmation}
-}
-
-func (s *Service) newConfirmation() pam.ConfirmationID {
-	return pam.ConfirmationID(s.ids.New(pam.PrefixConfirmation))
-}
-
 // Create makes a Safe whose manager is the actor. Owners and admins may. An
 // empty slug is made from the name.
 func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings) (Safe, error) {
@@ -63,7 +55,7 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings) (Safe, e
 		ID: pam.MemberID(s.ids.New(pam.PrefixMember)), Org: a.Org, Safe: out.ID, User: a.User,
 		Role: pam.SafeManager, CreatedAt: now,
 	}
-	out, err = s.store.CreateSafe(ctx, a.Org, out, manager, facts, s.hold(a, bindingSummary(in.Name)), s.entry(a, audit.SafeCreated, out, nil))
+	out, err = s.store.CreateSafe(ctx, a.Org, out, manager, facts, pam.NewHold(a, now, s.ids, bindingSummary(in.Name)), s.entry(a, audit.SafeCreated, out, nil))
 	return out, pam.Wrap(op, err)
 }
 
@@ -161,7 +153,7 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.SafeID, versio
 	next.Settings, next.UpdatedAt = in, now
 	if len(weakened) > 0 && a.DualControl {
 		p := Proposal{
-			ID: s.newConfirmation(), Safe: next, Version: version, Facts: facts, By: a.User, At: now,
+			ID: pam.ConfirmationID(s.ids.New(pam.PrefixConfirmation)), Safe: next, Version: version, Facts: facts, By: a.User, At: now,
 			Summary: "Weaken Safe " + quote(cur.Name) + ": " + strings.Join(weakened, ", "),
 		}
 		e := s.entry(a, audit.ConfirmationRequested, cur, map[string]any{"kind": "weakening", "fields": weakened, "confirmation_id": string(p.ID)})
@@ -175,7 +167,7 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.SafeID, versio
 	if len(weakened) > 0 {
 		e = s.entry(a, audit.SafeWeakened, next, map[string]any{"fields": weakened})
 	}
-	out, err := s.store.UpdateSafe(ctx, a.Org, next, version, facts, s.hold(a, bindingSummary(in.Name)), e)
+	out, err := s.store.UpdateSafe(ctx, a.Org, next, version, facts, pam.NewHold(a, now, s.ids, bindingSummary(in.Name)), e)
 	out.Role = cur.Role
 	return out, pam.Wrap(op, err)
 }
