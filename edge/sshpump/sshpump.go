@@ -15,16 +15,9 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
-)
 
-// Recorder takes what passes. Its methods copy and return; they wait only
-// when the recording cannot keep up, and after it was lost they return why.
-type Recorder interface {
-	Output(p []byte) error
-	Input(p []byte) error
-	Resize(cols, rows uint16) error
-	Marker(kind, text string) error
-}
+	"vaultpam/pam/broker"
+)
 
 // Client is the nearer end: an SSH session channel or a browser's terminal.
 // Output, Errors and the methods of Pump may be used from several goroutines.
@@ -54,7 +47,7 @@ type Pump struct {
 	Client   Client
 	Target   ssh.Channel
 	Requests <-chan *ssh.Request // from the target
-	Rec      Recorder
+	Rec      broker.Recorder
 	In, Out  *atomic.Int64 // bytes that have passed
 	Touch    func()        // called whenever a byte came from the client
 	MaxInput int64         // bytes that the client may send; 0: any number

@@ -111,8 +111,10 @@ type Recordings interface {
 	Check(ctx context.Context) error
 }
 
-// Recorder takes what passes. *recording.Writer satisfies it; a session
-// without a recording has one that forgets.
+// Recorder takes what passes. Its methods copy and return; they wait only
+// when the recording cannot keep up, and after it was lost they return why.
+// *recording.Writer satisfies it; a session without a recording has one that
+// forgets.
 type Recorder interface {
 	Output(p []byte) error
 	Input(p []byte) error

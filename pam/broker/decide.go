@@ -57,7 +57,7 @@ func decide(f facts) *pam.Error {
 	case f.sealed:
 		return refuse(pam.Sealed, "Vault is sealed — credential access unavailable")
 	case f.held && f.resource.ID != "":
-		return refuse(pam.Conflict, "The address of this resource has changed: a manager of the safe must confirm it first.")
+		return redirected()
 	case f.held:
 		return refuse(pam.Conflict, "The account was moved to another resource: a manager of the safe must confirm it first.")
 	case reveal:
@@ -68,6 +68,12 @@ func decide(f facts) *pam.Error {
 		return refuse(pam.Unavailable, "No connector of this resource is online.")
 	}
 	return nil
+}
+
+// redirected refuses a credential that an unconfirmed redirection of its
+// resource holds back.
+func redirected() *pam.Error {
+	return pam.Errorf(pam.Conflict, "launch", "The address of this resource has changed: a manager of the safe must confirm it first.")
 }
 
 // stands says why a live session may not go on, or nil.

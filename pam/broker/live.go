@@ -123,12 +123,8 @@ func (l *Live) Login(ctx context.Context) (Credential, error) {
 		return Credential{}, &pam.Error{Kind: pam.Denied, Op: op, Public: err.Error()}
 	}
 	b, s := l.broker, l.Session
-	held, err := b.Store.Blocked(ctx, s.Org, s.ResourceID, s.AccountID, s.SafeID)
-	if err != nil {
+	if err := b.released(ctx, s.Org, s.ResourceID, s.AccountID, s.SafeID); err != nil {
 		return Credential{}, pam.Wrap(op, err)
-	}
-	if held {
-		return Credential{}, pam.Errorf(pam.Conflict, op, "The address of this resource has changed: a manager of the safe must confirm it first.")
 	}
 	cred, err := b.inject(ctx, l.actor, s.Org, s.AccountID, session.Target(s), map[string]any{
 		"safe_id": string(s.SafeID), "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
@@ -140,6 +136,16 @@ func (l *Live) Login(ctx context.Context) (Credential, error) {
 	l.given = cred
 	l.mu.Unlock()
 	return cred, nil
+}
+
+// released refuses a credential that is held back at the resource: whoever
+// decided earlier may not have seen a redirection of just now.
+func (b *Broker) released(ctx context.Context, org pam.OrgID, resource pam.ResourceID, account pam.AccountID, safe pam.SafeID) error {
+	held, err := b.Store.Blocked(ctx, org, resource, account, safe)
+	if err == nil && held {
+		err = redirected()
+	}
+	return err
 }
 
 // inject opens the promoted credential of an account, after its event.
@@ -259,4 +265,12 @@ func (b *Broker) finish(l *Live, status session.Status, reason string) error {
 	}
 	b.Log.Info("session ended", "session", l.Session.ID, "status", status, "reason", reason, "bytes_in", end.BytesIn, "bytes_out", end.BytesOut)
 	return nil
+}
+
+// sentence is what an error says to people.
+func sentence(err error) string {
+	if e, ok := errors.AsType[*pam.Error](err); ok && e.Public != "" {
+		return e.Public
+	}
+	return pam.KindOf(err).String()
 }

@@ -40,13 +40,13 @@ func (b *Broker) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-b.wake:
-			b.Recheck(ctx)
+			b.recheck(ctx)
 			rechecked = now
 		case <-sweep.C:
-			b.Sweep()
+			b.sweep()
 			b.redo(ctx)
 			if now.Sub(rechecked) >= recheckEvery {
-				b.Recheck(ctx)
+				b.recheck(ctx)
 				rechecked = now
 			}
 		}
@@ -94,9 +94,9 @@ func (b *Broker) Live() []*Live {
 	return out
 }
 
-// Recheck reads what the live sessions rest on and cuts those that may not go
+// recheck reads what the live sessions rest on and cuts those that may not go
 // on.
-func (b *Broker) Recheck(ctx context.Context) {
+func (b *Broker) recheck(ctx context.Context) {
 	live := b.Live()
 	now := b.Clock.Now()
 	if len(live) == 0 {
@@ -139,16 +139,16 @@ func (b *Broker) Recheck(ctx context.Context) {
 	}
 }
 
-// Sweep cuts the sessions whose time is over or whose recording is lost, and
+// sweep cuts the sessions whose time is over or whose recording is lost, and
 // warns the others.
-func (b *Broker) Sweep() {
+func (b *Broker) sweep() {
 	now := b.Clock.Now()
 	for _, l := range b.Live() {
-		b.sweep(l, now)
+		l.sweep(now)
 	}
 }
 
-func (b *Broker) sweep(l *Live, now time.Time) {
+func (l *Live) sweep(now time.Time) {
 	quiet := now.Sub(time.UnixMicro(l.touched.Load()))
 	if w := l.writer.Load(); w != nil && l.lost(w.Err()) != nil {
 		return
@@ -190,7 +190,8 @@ func words(d time.Duration) string {
 	return fmt.Sprintf("%d seconds", int(d.Seconds()))
 }
 
-// redo stores the ends of sessions that could not be stored before.
+// redo stores the ends of sessions and checkouts that could not be stored
+// before.
 func (b *Broker) redo(ctx context.Context) {
 	b.mu.Lock()
 	todo := b.undone
