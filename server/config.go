@@ -253,6 +253,12 @@ func (c *Config) complete() error {
 
 func (c *Config) tls() bool { return c.TLSCert != "" || len(c.ACMEDomains) > 0 }
 
+// proxies are those that complete has checked.
+func (c *Config) proxies() edge.Proxies {
+	ps, _ := edge.ParseProxies(c.Proxies)
+	return ps
+}
+
 func (c *Config) localAllow() ([]netip.Prefix, error) {
 	ps, err := edge.ParseProxies(strings.Join(c.LocalAllow, ","))
 	if err != nil {

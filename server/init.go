@@ -13,12 +13,11 @@ import (
 	"vaultpam/internal/ids"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
-	"vaultpam/vault/sealfile"
 )
 
 // Init prepares an installation: key file, root key, the first organization
 // and its owner, who administers the instance. It changes nothing where there
-// is an organization already.
+// is an organization already, not even where its key file is missing.
 func Init(ctx context.Context, cfg Config, organization, email, password string, out io.Writer) error {
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0" // init serves nothing
@@ -28,18 +27,9 @@ func Init(ctx context.Context, cfg Config, organization, email, password string,
 	}
 	s := &Server{cfg: cfg, out: out, clock: clock.Real{}, log: slog.New(slog.DiscardHandler)}
 	s.ids = ids.NewSource(s.clock, rand.Reader)
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
 	_, err := os.Stat(cfg.KeyFile)
 	made := errors.Is(err, os.ErrNotExist)
-	if made {
-		if _, err := sealfile.Create(cfg.KeyFile, rand.Reader); err != nil {
-			return err
-		}
-	}
-	s.cfg.Dev = true // makes the root key of an empty installation
-	if err := s.open(ctx); err != nil {
+	if err := s.open(ctx, true); err != nil {
 		return err
 	}
 	defer s.db.Close()

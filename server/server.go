@@ -89,7 +89,7 @@ func Run(ctx context.Context, cfg Config, version string, stdout, stderr io.Writ
 	if s.log, err = newLogger(cfg, stderr); err != nil {
 		return err
 	}
-	if err := s.open(ctx); err != nil {
+	if err := s.open(ctx, cfg.Dev); err != nil {
 		return err
 	}
 	defer func() {
@@ -127,8 +127,9 @@ func newLogger(cfg Config, w io.Writer) (*slog.Logger, error) {
 	return nil, fmt.Errorf("--log-format %s: text or json", cfg.LogFormat)
 }
 
-// open opens the store and the vault.
-func (s *Server) open(ctx context.Context) error {
+// open opens the store and the vault. With create it makes the vault of an
+// empty installation.
+func (s *Server) open(ctx context.Context, create bool) error {
 	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
@@ -140,7 +141,7 @@ func (s *Server) open(ctx context.Context) error {
 	if s.db, err = store.Open(ctx, options); err != nil {
 		return err
 	}
-	if err := s.openVault(ctx); err != nil {
+	if err := s.openVault(ctx, create); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
 	return nil
@@ -208,9 +209,8 @@ func (s *Server) assembleBroker() error {
 }
 
 func (s *Server) api(digestKey secret.Value) *httpapi.API {
-	proxies, _ := edge.ParseProxies(s.cfg.Proxies) // checked by complete
 	return httpapi.New(httpapi.Deps{
-		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: proxies, Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
+		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
 		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
@@ -219,9 +219,8 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 }
 
 func (s *Server) sshServer(hostKeys []ssh.Signer) *sshproxy.Server {
-	proxies, _ := edge.ParseProxies(s.cfg.Proxies)
 	return sshproxy.New(sshproxy.Deps{
-		Identity: s.identity, Door: s.broker, HostKeys: hostKeys, Proxies: proxies,
+		Identity: s.identity, Door: s.broker, HostKeys: hostKeys, Proxies: s.cfg.proxies(),
 		Limiter: s.limiter, Log: s.log,
 	})
 }
@@ -271,8 +270,7 @@ func (s *Server) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	proxies, _ := edge.ParseProxies(s.cfg.Proxies)
-	ln := edge.LimitListener(s.httpListener, maxConnections, maxPerSource, proxies)
+	ln := edge.LimitListener(s.httpListener, maxConnections, maxPerSource, s.cfg.proxies())
 	api.TLSConfig = tlsConfig
 	metricsServer, metricsListener, err := s.metricsServer()
 	if err != nil {

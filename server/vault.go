@@ -20,20 +20,22 @@ import (
 	"vaultpam/vault/sealfile"
 )
 
-// openVault opens the vault with the key file. Dev mode makes both at the
-// first start; otherwise init does.
-func (s *Server) openVault(ctx context.Context) error {
+// openVault opens the vault with the key file. With create it makes what an
+// empty installation lacks of the two; it never makes a key file for a vault
+// that is there, which that would not open.
+func (s *Server) openVault(ctx context.Context, create bool) error {
 	_, err := s.db.Vault().VaultMeta(ctx)
 	fresh := pam.Is(err, pam.NotFound)
 	if err != nil && !fresh {
 		return err
 	}
+	if fresh && !create {
+		return errors.New("this installation is empty: run vaultpam init first")
+	}
 	seal, err := sealfile.Open(s.cfg.KeyFile)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && fresh && s.cfg.Dev:
-		seal, err = sealfile.Create(s.cfg.KeyFile, rand.Reader)
 	case errors.Is(err, os.ErrNotExist) && fresh:
-		return fmt.Errorf("this installation is empty: run vaultpam init first")
+		seal, err = sealfile.Create(s.cfg.KeyFile, rand.Reader)
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("the key file %s is not there, and without it nothing that is stored can be opened: %w", s.cfg.KeyFile, err)
 	}
@@ -42,9 +44,6 @@ func (s *Server) openVault(ctx context.Context) error {
 	}
 	s.vault = vault.New(s.db.Vault(), seal, s.clock, rand.Reader)
 	if fresh {
-		if !s.cfg.Dev {
-			return errors.New("this installation is empty: run vaultpam init first")
-		}
 		if err := s.vault.Init(ctx); err != nil && !pam.Is(err, pam.Conflict) {
 			return err
 		}

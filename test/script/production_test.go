@@ -150,6 +150,7 @@ func TestProductionFromInitToLogin(t *testing.T) {
 	must(t, err)
 	must(t, os.Remove(root))
 	refused("root.key", "--listen", listen)
+	vaultpam(1, append([]string{"init", "--organization", "Another", "--email", "other@example.com"}, places...)...)
 	if _, err := os.Stat(root); err == nil {
 		t.Error("a missing key file was replaced by another")
 	}
