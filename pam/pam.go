@@ -109,13 +109,15 @@ type Signature struct {
 }
 
 // Signer signs for an organization with a key that never leaves the vault.
-// It is satisfied by the vault and returns an Error of kind Sealed while that
-// is sealed.
+// It is satisfied by the vault.
 type Signer interface {
 	// Sign signs message with the organization's evidence key. Callers put a
 	// domain of their own at the start of message, so that a signature made
-	// for one format means nothing in another.
+	// for one format means nothing in another. It returns an Error of kind
+	// Sealed while the vault is sealed.
 	Sign(ctx context.Context, org OrgID, message []byte) (Signature, error)
 	// PublicKey returns the 32 bytes that check the organization's signatures.
+	// A sealed vault answers too, with an Error of kind Sealed only where no
+	// key was made yet.
 	PublicKey(ctx context.Context, org OrgID) ([]byte, error)
 }
