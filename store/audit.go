@@ -166,13 +166,27 @@ func (s auditLog) List(ctx context.Context, org pam.OrgID, f audit.Filter) ([]au
 	if !searchable(f.Text) {
 		return nil, nil
 	}
-	// No index helps to find a text inside of another, so a page looks at so
-	// many events and no more.
+	until, err := s.searched(ctx, w)
+	if err != nil {
+		return nil, s.db.failed(op, err)
+	}
+	w.and("time >= ?", until)
 	found := s.db.has("canonical", inJSON(f.Text))
-	events, err := list(ctx, s.db, scanEvent, `SELECT canonical, leaf_index, leaf_hash FROM (SELECT canonical, leaf_index, leaf_hash, time, event_id FROM audit_events WHERE `+
-		w.String()+newestFirst+`) AS searched WHERE `+found.any()+newestFirst,
-		slices.Concat(w.args, []any{audit.MaxSearched}, found.args, []any{f.Limit})...)
+	w.and(found.any(), found.args...)
+	events, err := list(ctx, s.db, scanEvent, `SELECT canonical, leaf_index, leaf_hash FROM audit_events WHERE `+w.String()+newestFirst, append(w.args, f.Limit)...)
 	return events, s.db.failed(op, err)
+}
+
+// searched is the time of the last event that a search among the chosen ones
+// looks at, or 0 when it looks at all. No index helps to find a text inside of
+// another, so a page looks at so many events, and at those of the last one's
+// microsecond.
+func (s auditLog) searched(ctx context.Context, w where) (int64, error) {
+	until, err := one(ctx, s.db, scalar[int64], `SELECT time FROM audit_events WHERE `+w.String()+` ORDER BY time DESC LIMIT 1 OFFSET ?`, append(slices.Clip(w.args), audit.MaxSearched-1)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil // there are fewer
+	}
+	return until, err
 }
 
 // Event returns one event of org's log.
@@ -181,18 +195,21 @@ func (s auditLog) Event(ctx context.Context, org pam.OrgID, id pam.EventID) (aud
 	return e, s.db.failed("read audit event", err)
 }
 
-// SearchEnd returns the last event that a search looks at when there are more.
+// SearchEnd returns the last event that a search looks at when there may be
+// more.
 func (s auditLog) SearchEnd(ctx context.Context, org pam.OrgID, f audit.Filter) (pam.EventID, error) {
 	const op = "search audit events"
 	w, err := s.chosen(ctx, org, f)
 	if err != nil || !searchable(f.Text) {
 		return "", s.db.failed(op, err)
 	}
-	last, err := list(ctx, s.db, scalar[pam.EventID], `SELECT event_id FROM audit_events WHERE `+w.String()+newestFirst+` OFFSET ?`, append(w.args, 2, audit.MaxSearched-1)...)
-	if len(last) < 2 {
+	until, err := s.searched(ctx, w)
+	if err != nil || until == 0 {
 		return "", s.db.failed(op, err)
 	}
-	return last[0], s.db.failed(op, err)
+	w.and("time >= ?", until)
+	last, err := one(ctx, s.db, scalar[pam.EventID], `SELECT event_id FROM audit_events WHERE `+w.String()+` ORDER BY time, event_id LIMIT 1`, w.args...)
+	return last, s.db.failed(op, err)
 }
 
 // inJSON is a text as it stands in a canonical event.

@@ -26,7 +26,7 @@ type Store interface {
 	List(ctx context.Context, org pam.OrgID, f Filter) ([]Event, error)
 	// Event returns one event, or NotFound.
 	Event(ctx context.Context, org pam.OrgID, id pam.EventID) (Event, error)
-	// SearchEnd returns the last event that a search looks at, when there are
+	// SearchEnd returns the last event that a search looks at, when there may be
 	// more: the cursor with which it goes on; else "".
 	SearchEnd(ctx context.Context, org pam.OrgID, f Filter) (pam.EventID, error)
 	// Range calls fn for the events [from, to) in the order of the log, with
