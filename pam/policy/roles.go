@@ -1,8 +1,9 @@
 // Package policy is who may do what: the table of actions and roles, as data,
-// and pure functions that read it.
+// the rules that policies compile to, and pure functions that read them.
 //
-// It must not do I/O, know a clock or hold state: every fact is an argument.
-// Start at [Table] and [Allowed].
+// It must not do I/O (but look a time zone up), know a clock or hold state:
+// every fact is an argument. Start at [Table] and [Allowed] for what a role may
+// do, at [Evaluate] for whether somebody gets through a Safe's door now.
 package policy
 
 import (

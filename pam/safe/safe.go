@@ -14,6 +14,7 @@ import (
 	"vaultpam/internal/naming"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
+	"vaultpam/pam/policy"
 )
 
 // Approval says how many people must agree to a launch.
@@ -70,20 +71,11 @@ const (
 	Requestable Visibility = "requestable"
 )
 
-// Window is a span of the day, "15:04" to "15:04" (up to "24:00"), on some
-// days of the week: mon tue wed thu fri sat sun. A window whose end is not
-// after its beginning runs into the next day.
-type Window struct {
-	Days []string `json:"days"`
-	From string   `json:"from"`
-	To   string   `json:"to"`
-}
+// Window is a span of the day on some days of the week.
+type Window = policy.Window
 
 // ValidHours are the hours in which sessions may run, in an IANA time zone.
-type ValidHours struct {
-	TimeZone string   `json:"time_zone"`
-	Windows  []Window `json:"windows"`
-}
+type ValidHours = policy.Hours
 
 // Checkout says whether and for how long a secret may be revealed.
 type Checkout struct {
@@ -178,6 +170,26 @@ type Safe struct {
 // Cursor is the Safe's place in a list.
 func (s Safe) Cursor() string {
 	return naming.Cursor{Key: naming.Key(s.Name), ID: string(s.ID)}.String()
+}
+
+// Controls is what the Safe says to a decision on access. Hours that cannot be
+// read contain nothing.
+func (s Safe) Controls() policy.Controls {
+	c := policy.Controls{
+		Locked: s.Locked, StepUp: s.MFAStepUp, Checkout: s.Checkout.Enabled, Requestable: s.Visibility == Requestable,
+		Approvers: slices.Index(approvals, s.Approval),
+	}
+	var err error
+	if c.Hours, err = s.ValidHours.Compile(); err != nil {
+		c.Hours = &policy.Week{}
+	}
+	if s.CredentialExpiresAt != nil {
+		c.Expires = *s.CredentialExpiresAt
+	}
+	if c.Approvers < 0 {
+		c.Approvers = len(approvals) // nobody knows what was meant: no number of people is enough
+	}
+	return c
 }
 
 // Binds says whether the Safe has this binding.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"vaultpam/pam"
 )
@@ -112,26 +111,6 @@ func TestValidHoursHoldInTheirTimeZoneAcrossMidnightAndSummerTime(t *testing.T) 
 			t.Errorf("%+v at %s: %v", c.hours, c.at, got)
 		}
 	}
-}
-
-// The two readings of hours, for now and for a whole week, must not differ.
-func TestWeekAndContainsAgree(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		v := &ValidHours{TimeZone: "UTC"}
-		for range rapid.IntRange(1, 3).Draw(t, "windows") {
-			from, to := rapid.IntRange(0, 1439).Draw(t, "from"), rapid.IntRange(0, 1439).Draw(t, "to")
-			if from == to {
-				to = (to + 1) % 1440
-			}
-			clock := func(m int) string { return time.Date(2026, 1, 1, m/60, m%60, 0, 0, time.UTC).Format("15:04") }
-			v.Windows = append(v.Windows, Window{Days: []string{rapid.SampledFrom([]string{"mon", "sat", "sun"}).Draw(t, "day")}, From: clock(from), To: clock(to)})
-		}
-		m := rapid.IntRange(0, 7*1440-1).Draw(t, "minute")
-		sunday := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
-		if got, want := v.Contains(sunday.Add(time.Duration(m)*time.Minute)), v.week()[m]; got != want {
-			t.Fatalf("%+v: minute %d is %v in the week and %v now", v, m, want, got)
-		}
-	})
 }
 
 func TestSettingsThatCannotBeAreRefusedByField(t *testing.T) {

@@ -48,7 +48,7 @@ func (s Settings) check(op string) error {
 	oneOf(&ps, "clipboard", s.Clipboard, Audited, Allowed, Blocked)
 	oneOf(&ps, "file_transfer", s.FileTransfer, Audited, Allowed, Blocked)
 	between(&ps, "session_ttl_seconds", s.SessionTTLSeconds, 1, maxTTL, "must be 1 to 2592000")
-	s.ValidHours.check(&ps)
+	s.ValidHours.Check(&ps, "valid_hours")
 	between(&ps, "checkout.ttl_seconds", s.Checkout.TTLSeconds, 1, maxTTL, "must be 1 to 2592000")
 	oneOf(&ps, "visibility", s.Visibility, MembersOnly, Requestable)
 	between(&ps, "rotation.interval_days", s.Rotation.IntervalDays, 0, maxInterval, "must be 0 to 3650")

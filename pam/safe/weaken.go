@@ -31,7 +31,7 @@ func (s Settings) Weakens(old Settings) []string {
 	note(s.AgentForwarding && !old.AgentForwarding, "agent_forwarding")
 	note(old.MFAStepUp && !s.MFAStepUp, "mfa_step_up")
 	note(s.SessionTTLSeconds > old.SessionTTLSeconds, "session_ttl_seconds")
-	note(s.ValidHours.widens(old.ValidHours), "valid_hours")
+	note(s.ValidHours.Widens(old.ValidHours), "valid_hours")
 	// What is set while checkout is off has no effect, so that turning it on
 	// is where it counts.
 	note(s.Checkout.Enabled && (!old.Checkout.Enabled || s.Checkout.TTLSeconds > old.Checkout.TTLSeconds ||
