@@ -78,13 +78,15 @@ type Actor struct {
 	Email         string
 	Name          string
 	HomeOrg       OrgID
-	Org           OrgID // the organization in which the actor acts
-	Role          Role  // the actor's role there
+	Org           OrgID     // the organization in which the actor acts
+	Role          Role      // the actor's role there
+	Groups        []GroupID // those of the organization that the actor is in
 	InstanceAdmin bool
 	Token         TokenKind
 	TokenID       string    // the id of the login, personal access token or SSH key
 	Scopes        []string  // of a personal access token; a login token carries all
 	StepUpAt      time.Time // the last time that the actor authenticated anew; zero for what can never step up
+	SecondFactor  bool      // the login, or its last step-up, was made with a second factor
 	From          netip.Addr
 	RequestID     string
 	AdminsSeeAll  bool // the organization's setting at the time of the request

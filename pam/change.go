@@ -13,6 +13,7 @@ const (
 	SubjectResource Subject = "resource" // a resource
 	SubjectAccount  Subject = "account"  // an account or its credential
 	SubjectSession  Subject = "session"  // a session that somebody wants ended
+	SubjectPolicy   Subject = "policy"   // a policy, or the Safes that it is assigned to
 )
 
 // Change says that something committed which others may rest on. It carries
