@@ -53,6 +53,7 @@ type Account struct {
 	Slug           string      `json:"slug"`
 	Username       string      `json:"username"`
 	ResourceID     *string     `json:"resource_id"`
+	ResourceName   string      `json:"resource_name,omitempty"`
 	Credential     *Credential `json:"credential"`
 	CreatedAt      time.Time   `json:"created_at"`
 	UpdatedAt      time.Time   `json:"updated_at"`

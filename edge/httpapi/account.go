@@ -44,11 +44,25 @@ func newCredential(in v1.CredentialIn) account.NewCredential {
 	}
 }
 
-func accountReply(acc account.Account, err error) (*versioned[v1.Account], error) {
+func (a *API) accountReply(ctx context.Context, org pam.OrgID, acc account.Account, err error) (*versioned[v1.Account], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &versioned[v1.Account]{etag(acc.Version), accountOf(acc)}, nil
+	rows := []v1.Account{accountOf(acc)}
+	if err := a.nameAccounts(ctx, org, rows); err != nil {
+		return nil, err
+	}
+	return &versioned[v1.Account]{etag(acc.Version), rows[0]}, nil
+}
+
+// nameAccounts fills in what the resources are called, for people.
+func (a *API) nameAccounts(ctx context.Context, org pam.OrgID, rows []v1.Account) error {
+	return nameRows(ctx, a.Labels, org, rows, func(acc *v1.Account) []label {
+		if acc.ResourceID == nil {
+			return nil
+		}
+		return []label{{*acc.ResourceID, &acc.ResourceName}}
+	})
 }
 
 func (a *API) listAccounts(ctx context.Context, actor pam.Actor, in *struct {
@@ -64,7 +78,8 @@ func (a *API) listAccounts(ctx context.Context, actor pam.Actor, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return newList("/accounts", in.query("resource_id", in.ResourceID), in.Page, rows, account.Account.Cursor, accountOf), nil
+	out := newList("/accounts", in.query("resource_id", in.ResourceID), in.Page, rows, account.Account.Cursor, accountOf)
+	return out, a.nameAccounts(ctx, actor.Org, out.Body)
 }
 
 func (a *API) postAccount(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Account], error) {
@@ -78,11 +93,13 @@ func (a *API) postAccount(ctx context.Context, actor pam.Actor, in *Raw) (*versi
 		made := newCredential(*body.Credential)
 		c = &made
 	}
-	return accountReply(a.Accounts.Create(ctx, actor, accountSettings(body.Name, body.Slug, body.Username, body.ResourceID), c))
+	acc, err := a.Accounts.Create(ctx, actor, accountSettings(body.Name, body.Slug, body.Username, body.ResourceID), c)
+	return a.accountReply(ctx, actor.Org, acc, err)
 }
 
 func (a *API) getAccount(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.Account], error) {
-	return accountReply(a.Accounts.ByID(ctx, actor, pam.AccountID(in.ID)))
+	acc, err := a.Accounts.ByID(ctx, actor, pam.AccountID(in.ID))
+	return a.accountReply(ctx, actor.Org, acc, err)
 }
 
 func (a *API) patchAccount(ctx context.Context, actor pam.Actor, in *change) (*versioned[v1.Account], error) {
@@ -101,7 +118,8 @@ func (a *API) patchAccount(ctx context.Context, actor pam.Actor, in *change) (*v
 	if version == 0 {
 		version = old.Version // what the patch was applied to
 	}
-	return accountReply(a.Accounts.Update(ctx, actor, old.ID, version, accountSettings(body.Name, body.Slug, body.Username, body.ResourceID)))
+	acc, err := a.Accounts.Update(ctx, actor, old.ID, version, accountSettings(body.Name, body.Slug, body.Username, body.ResourceID))
+	return a.accountReply(ctx, actor.Org, acc, err)
 }
 
 func (a *API) deleteAccount(ctx context.Context, actor pam.Actor, in *removal) (*nothing, error) {

@@ -96,3 +96,23 @@ func TestListsKeepTheirQuestionAlongTheirLinks(t *testing.T) {
 	owner.call("GET", "/sessions?min_duration_ms=-1", nil).want(http.StatusUnprocessableEntity)
 	owner.call("GET", "/sessions?min_duration_ms=1000&max_duration_ms=2000&status=ended", nil).want(http.StatusOK)
 }
+
+func TestAccountsCarryTheNameOfTheirResource(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner := p.owner()
+	r := read[v1.Resource](owner.call("POST", "/resources", v1.ResourceIn{Name: "Web server", Type: "ssh", Host: "h.example"}))
+	made := read[v1.Account](owner.call("POST", "/accounts", v1.AccountIn{Name: "root", Username: "root", ResourceID: &r.ID}))
+	domain := read[v1.Account](owner.call("POST", "/accounts", v1.AccountIn{Name: "admin", Username: "admin"}))
+	if made.ResourceName != "Web server" || domain.ResourceName != "" {
+		t.Errorf("created: %q and %q", made.ResourceName, domain.ResourceName)
+	}
+	const want = "Web server"
+	if got := read[v1.Account](owner.call("GET", "/accounts/"+made.ID, nil)).ResourceName; got != want {
+		t.Errorf("one account: %q, want %q", got, want)
+	}
+	rows := read[[]v1.Account](owner.call("GET", "/accounts?resource_id="+r.ID, nil))
+	if len(rows) != 1 || rows[0].ResourceName != want {
+		t.Errorf("the list: %+v, want one of %q", rows, want)
+	}
+}
