@@ -34,7 +34,7 @@ await run(async () => {
   }
 
   await page.keyboard.press("Control+k");
-  await page.getByRole("combobox", { name: "Go to …" }).waitFor();
+  await page.getByRole("combobox", { name: "Go to…" }).waitFor();
   await page.keyboard.type("demo");
   await page.getByRole("option", { name: /Demo.*Safe/ }).waitFor();
   for (let i = 0; i < 8 && !(await page.getByRole("option", { name: /Demo.*Safe/, selected: true }).count()); i++) await page.keyboard.press("ArrowDown");

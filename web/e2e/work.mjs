@@ -19,7 +19,7 @@ await run(async () => {
   await page.getByRole("searchbox").fill("web");
   await first.getByText("Web 29").waitFor();
   await page.getByRole("searchbox").fill("no such Safe");
-  await page.getByText("Nothing fits these filters.").waitFor();
+  await page.getByText("Nothing matches these filters.").waitFor();
 
   // Two people edit one Safe: the second sees both versions, and decides.
   const [safe] = await call("GET", "/safes?q=Web%2007");
@@ -38,7 +38,7 @@ await run(async () => {
   await page.goto("/resources/new");
   await page.getByLabel("Name").fill("Broken");
   await page.getByLabel("Host", { exact: true }).fill("not a host");
-  await page.getByRole("button", { name: /Register|Save|Create/ }).click();
+  await page.getByRole("button", { name: /^Add a resource/ }).click();
   await until("the field says what is wrong", async () => (await page.getByLabel("Host", { exact: true }).getAttribute("aria-invalid")) === "true");
 
   // Nothing is deleted without its name.

@@ -1,18 +1,27 @@
 // How times, lengths and sizes read, in the chosen language.
 import i18next from "i18next";
 
+/** The chosen language as the person's own region writes it: who reads English
+ * in Europe does not want an American date. */
+export function locale(): string {
+  const chosen = i18next.language;
+  return navigator.languages.find((l) => l === chosen || l.startsWith(`${chosen}-`)) ?? chosen;
+}
+
 export function when(iso: string): string {
-  return new Intl.DateTimeFormat(i18next.language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 }
 
 const steps: [Intl.RelativeTimeFormatUnit, number][] = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
-/** "3 minutes ago", "in 2 hours"; the date beyond 30 days. */
+/** "3 minutes ago", "in 2 hours"; the date beyond a month. */
 export function ago(iso: string, now = Date.now()): string {
   const seconds = (Date.parse(iso) - now) / 1000;
-  if (Math.abs(seconds) > 30 * 86400) return when(iso);
-  const format = new Intl.RelativeTimeFormat(i18next.language, { numeric: "auto" });
-  for (const [unit, length] of steps) if (Math.abs(seconds) >= length) return format.format(Math.trunc(seconds / length), unit);
+  if (Math.abs(seconds) > 31 * 86400) return when(iso);
+  const format = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
+  // What lies ahead is rounded: 30 days less a minute are not "in 29 days".
+  const whole = seconds > 0 ? Math.round : Math.trunc;
+  for (const [unit, length] of steps) if (Math.abs(seconds) >= length) return format.format(whole(seconds / length), unit);
   return format.format(Math.trunc(seconds), "second");
 }
 
@@ -29,14 +38,20 @@ const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 export function bytes(n: number): string {
   let i = 0;
   for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
-  return new Intl.NumberFormat(i18next.language, { style: "unit", unit: units[i], unitDisplay: i ? "short" : "long", maximumFractionDigits: i ? 1 : 0 }).format(n);
+  return new Intl.NumberFormat(locale(), { style: "unit", unit: units[i], unitDisplay: i ? "short" : "long", maximumFractionDigits: i ? 1 : 0 }).format(n);
 }
 
 export function count(n: number): string {
-  return new Intl.NumberFormat(i18next.language).format(n);
+  return new Intl.NumberFormat(locale()).format(n);
+}
+
+/** A length that somebody has set: "4 hours", "90 minutes". */
+export function duration(seconds: number): string {
+  const [unit, n] = seconds >= 86400 && seconds % 86400 === 0 ? ["day", seconds / 86400] : seconds >= 3600 && seconds % 3600 === 0 ? ["hour", seconds / 3600] : ["minute", Math.round(seconds / 60)];
+  return new Intl.NumberFormat(locale(), { style: "unit", unit: unit as string, unitDisplay: "long" }).format(n as number);
 }
 
 /** The date and the time to the second, for who compares logs. */
 export function exact(iso: string): string {
-  return new Intl.DateTimeFormat(i18next.language, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
 }

@@ -8,6 +8,7 @@ import { api, ok } from "../api/client";
 import { clock } from "../format";
 import { Button } from "../ui/button";
 import { Alert, Badge, Loading, Problem } from "../ui/feedback";
+import { textLink } from "../ui/link";
 import { Time } from "../ui/page";
 import { download, load, type Loaded, type Progress } from "./load";
 
@@ -28,7 +29,7 @@ export function RecordingPage({ id }: { id: string }) {
       <header className="flex flex-wrap items-center justify-between gap-3">
         <div className="min-w-0">
           <p className="text-sm">
-            <a href="/recordings" className="text-accent-text underline underline-offset-2">
+            <a href="/recordings" className={textLink}>
               {t("player.back")}
             </a>
           </p>
@@ -36,7 +37,7 @@ export function RecordingPage({ id }: { id: string }) {
           {r && (
             <p className="name text-sm text-muted">
               <Time at={r.started_at} /> ·{" "}
-              <a href={`/sessions/${r.session_id}`} className="text-accent-text underline underline-offset-2">
+              <a href={`/sessions/${r.session_id}`} className={textLink}>
                 {t("player.session")}
               </a>
             </p>

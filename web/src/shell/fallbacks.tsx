@@ -6,7 +6,7 @@ import { PageHead } from "../ui/page";
 
 export function NotFound() {
   const { t } = useTranslation();
-  return <PageHead title={t("shell.notFound")} actions={<ButtonLink to="/safes">{t("shell.toSafes")}</ButtonLink>} />;
+  return <PageHead title={t("shell.notFound")} lead={t("shell.notFoundLead")} actions={<ButtonLink to="/safes">{t("shell.toSafes")}</ButtonLink>} />;
 }
 
 export function PageError({ error, reset }: ErrorComponentProps) {

@@ -41,7 +41,7 @@ function Frame() {
       <aside id="sidebar" aria-label={t("shell.menu")} className={`${open ? "block" : "hidden"} border-line bg-surface lg:sticky lg:top-0 lg:block lg:h-dvh lg:overflow-y-auto lg:border-r`}>
         <Sidebar />
       </aside>
-      <main id="main" ref={main} tabIndex={-1} className="mx-auto w-full max-w-6xl px-4 py-6 sm:px-8 sm:py-8">
+      <main id="main" ref={main} tabIndex={-1} className="mx-auto w-full max-w-7xl px-4 py-6 sm:px-8 sm:py-8">
         <Outlet />
       </main>
       <Palette />

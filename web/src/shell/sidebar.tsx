@@ -17,6 +17,9 @@ export function Sidebar() {
   const who = useWho();
   const path = useRouterState({ select: (s) => s.location.pathname });
   const orgs = Object.fromEntries(who.memberships.filter((m) => m.status === "active").map((m) => [m.org_id, m.name]));
+  const shown = pages.filter((p) => p.nav && (p.nav.shown?.(who) ?? true));
+  // The entry whose page this is, or is below of: the longest that fits.
+  const [at] = shown.filter((p) => path === p.path || path.startsWith(`${p.path}/`)).sort((a, b) => b.path.length - a.path.length);
   const trigger = "flex w-full items-center gap-2 rounded-md px-3 py-2 text-left text-sm hover:bg-sunken";
 
   return (
@@ -43,14 +46,14 @@ export function Sidebar() {
       </button>
       <nav aria-label={t("shell.pages")} className="flex-1 space-y-4">
         {groups.map((g) => {
-          const items = pages.filter((p) => p.nav?.group === g && (p.nav.shown?.(who) ?? true)).sort((a, b) => a.nav!.order - b.nav!.order);
+          const items = shown.filter((p) => p.nav!.group === g).sort((a, b) => a.nav!.order - b.nav!.order);
           if (items.length === 0) return null;
           return (
             <div key={g}>
               <h2 className="px-3 pb-1 text-xs font-semibold text-faint">{t(`shell.groups.${g}`)}</h2>
               <ul>
                 {items.map((p) => {
-                  const here = p.path === "/" ? path === "/" : path === p.path || path.startsWith(`${p.path}/`);
+                  const here = p === at;
                   const Icon = p.nav!.icon;
                   return (
                     <li key={p.path}>

@@ -36,7 +36,7 @@ export function SignIn() {
       }
     } catch (err) {
       if (err instanceof ApiError && err.code === "PASSWORD_CHANGE_REQUIRED" && err.body.access_token) setChange(err.body.access_token);
-      else setError(err);
+      else setError(err instanceof ApiError && err.code === "AUTH_FAILED" ? new ApiError(err.status, err.code, t("shell.signInFailed")) : err);
       setBusy(false);
     }
   }

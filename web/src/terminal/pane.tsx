@@ -8,6 +8,7 @@ import { api, ApiError, ok } from "../api/client";
 import { clock } from "../format";
 import { Button, CopyButton } from "../ui/button";
 import { Alert, Problem } from "../ui/feedback";
+import { textLink } from "../ui/link";
 import { Connection, type End, type Ready } from "./connection";
 import type { Want } from "./workspace";
 
@@ -171,7 +172,7 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
               {t("terminal.again")}
             </Button>
             {state.ready?.recording_id && (
-              <a href={`/recordings/${state.ready.recording_id}`} className="text-sm text-accent-text underline underline-offset-2">
+              <a href={`/recordings/${state.ready.recording_id}`} className={`text-sm ${textLink}`}>
                 {t("terminal.toRecording")}
               </a>
             )}

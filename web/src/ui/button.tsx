@@ -4,8 +4,8 @@ import { useTranslation } from "react-i18next";
 import { A } from "./link";
 
 const kinds = {
-  primary: "bg-accent text-on-accent hover:bg-accent-strong border-transparent",
-  secondary: "bg-surface text-text hover:bg-sunken border-line-strong",
+  primary: "bg-accent text-on-accent hover:bg-accent-strong border-transparent shadow-xs",
+  secondary: "bg-surface text-text hover:bg-sunken border-line shadow-xs",
   quiet: "bg-transparent text-text hover:bg-sunken border-transparent",
   danger: "bg-danger text-on-danger hover:bg-danger-strong border-transparent",
 };

@@ -1,8 +1,9 @@
 import { CircleAlert, CircleCheck, Info, LoaderCircle, TriangleAlert } from "lucide-react";
-import type { ReactNode } from "react";
+import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../api/client";
 import { Button } from "./button";
+import { words } from "./words";
 
 const tones = {
   danger: { box: "bg-danger-soft text-danger-text", Icon: CircleAlert },
@@ -10,7 +11,8 @@ const tones = {
   good: { box: "bg-good-soft text-good-text", Icon: CircleCheck },
   info: { box: "bg-info-soft text-info-text", Icon: Info },
 };
-export type Tone = keyof typeof tones | "plain";
+/** quiet is for what is as it should be, and needs no look. */
+export type Tone = keyof typeof tones | "plain" | "quiet";
 
 export function Alert({ tone, title, children, action }: { tone: keyof typeof tones; title?: string; children?: ReactNode; action?: ReactNode }) {
   const { box, Icon } = tones[tone];
@@ -26,20 +28,29 @@ export function Alert({ tone, title, children, action }: { tone: keyof typeof to
   );
 }
 
-/** What went wrong, in the API's words, with what helps to find it in a log. */
+/** What went wrong, with what helps to find it in a log. In a form it leads to
+ * the first field that is wrong, and names only those that no field shows. */
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
   const { t } = useTranslation();
+  const here = useRef<HTMLParagraphElement>(null);
+  const [elsewhere, setElsewhere] = useState<ApiError["details"]>([]);
+  useLayoutEffect(() => {
+    const form = here.current?.closest("form");
+    const shown = new Set([...(form?.querySelectorAll<HTMLElement>("[data-problem]") ?? [])].map((p) => p.dataset.problem));
+    setElsewhere(error instanceof ApiError ? error.details.filter((d) => !shown.has(d.problem)) : []);
+    form?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  }, [error]);
   if (!error) return null;
   const e = error instanceof ApiError ? error : undefined;
-  const text = e?.code === "UNREACHABLE" ? t("ui.unreachable") : e?.message || t("ui.broken");
+  const text = e?.code === "UNREACHABLE" ? t("ui.unreachable") : e?.message ? words(t, e.message) : t("ui.broken");
   return (
     <Alert tone="danger" action={retry && <Button onClick={retry}>{t("ui.retry")}</Button>}>
-      <p>{text}</p>
-      {e && e.details.length > 0 && (
+      <p ref={here}>{text}</p>
+      {elsewhere.length > 0 && (
         <ul className="list-disc pl-5">
-          {e.details.map((d) => (
+          {elsewhere.map((d) => (
             <li key={d.field + d.problem}>
-              <code>{d.field}</code> {d.problem}
+              <code>{d.field}</code> {words(t, d.problem)}
             </li>
           ))}
         </ul>
@@ -50,6 +61,7 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
 }
 
 export function Badge({ tone = "plain", children }: { tone?: Tone; children: ReactNode }) {
+  if (tone === "quiet") return <span className="text-muted">{children}</span>;
   const box = tone === "plain" ? "bg-sunken text-muted" : tones[tone].box;
   return <span className={`inline-flex items-center gap-1 rounded-full border border-current/20 px-2 py-0.5 text-xs font-medium whitespace-nowrap ${box}`}>{children}</span>;
 }

@@ -1,5 +1,7 @@
 import { CircleAlert } from "lucide-react";
 import { createContext, useContext, useId, type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes } from "react";
+import { useTranslation } from "react-i18next";
+import { words } from "./words";
 
 const box = "block w-full rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm text-text placeholder:text-faint aria-invalid:border-danger disabled:opacity-60";
 
@@ -10,14 +12,15 @@ function useField() {
   return f ? { id: f.id, "aria-describedby": f.described, "aria-invalid": f.invalid || undefined } : {};
 }
 
-/** A labelled control with its hint and what is wrong with it. */
-export function Field({ label, hint, error, optional, children }: { label: string; hint?: ReactNode; error?: string; optional?: string; children: ReactNode }) {
+/** A labelled control with its hint and what is wrong with it, as the API words it. */
+export function Field({ label, hint, error, optional, children }: { label: string; hint?: ReactNode; error?: string; optional?: boolean; children: ReactNode }) {
+  const { t } = useTranslation();
   const id = useId();
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
   return (
     <div className="space-y-1">
       <label htmlFor={id} className="block text-sm font-medium">
-        {label} {optional && <span className="font-normal text-faint">({optional})</span>}
+        {label} {optional && <span className="font-normal text-faint">({t("ui.optional")})</span>}
       </label>
       <FieldContext value={{ id, described, invalid: !!error }}>{children}</FieldContext>
       {hint && (
@@ -26,9 +29,9 @@ export function Field({ label, hint, error, optional, children }: { label: strin
         </p>
       )}
       {error && (
-        <p id={`${id}-error`} className="flex items-start gap-1.5 text-sm text-danger-text">
+        <p id={`${id}-error`} data-problem={error} className="flex items-start gap-1.5 text-sm text-danger-text">
           <CircleAlert aria-hidden className="mt-0.5 size-4 shrink-0" />
-          {error}
+          {words(t, error)}
         </p>
       )}
     </div>
@@ -76,7 +79,7 @@ export function FieldSet({ legend, hint, children }: { legend: string; hint?: st
   return (
     <fieldset className="space-y-4">
       <legend className="text-base font-semibold">{legend}</legend>
-      {hint && <p className="text-sm text-muted">{hint}</p>}
+      {hint && <p className="-mt-3 text-sm text-muted">{hint}</p>}
       {children}
     </fieldset>
   );

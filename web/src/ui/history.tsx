@@ -3,8 +3,8 @@ import { useTranslation } from "react-i18next";
 import { api, ok } from "../api/client";
 import { useRole } from "../api/session";
 import { Loading, Problem } from "./feedback";
-import { A } from "./link";
-import { Card, Time } from "./page";
+import { RowLink } from "./link";
+import { Card, CardLink, Time } from "./page";
 
 /** What the audit log says of one object, for those who may read the log. */
 export function History({ target }: { target: string }) {
@@ -13,7 +13,7 @@ export function History({ target }: { target: string }) {
   const { data, error } = useQuery({ queryKey: ["audit", "of", target], enabled: reads, queryFn: () => ok(api.GET("/api/v1/audit-events", { params: { query: { target_id: target, limit: 10 } } })) });
   if (!reads) return null;
   return (
-    <Card title={t("ui.history")} actions={<A to="/audit" search={{ target_id: target }}>{t("ui.allEvents")}</A>}>
+    <Card title={t("ui.history")} actions={<CardLink to="/audit" search={{ target_id: target }}>{t("ui.allEvents")}</CardLink>}>
       {error ? (
         <Problem error={error} />
       ) : !data ? (
@@ -22,7 +22,7 @@ export function History({ target }: { target: string }) {
         <ul className="divide-y divide-line text-sm">
           {data.map((e) => (
             <li key={e.id} className="flex flex-wrap justify-between gap-x-4 py-2 first:pt-0 last:pb-0">
-              <A to={`/audit/${e.id}`}>{e.title}</A>
+              <RowLink to={`/audit/${e.id}`}>{e.title}</RowLink>
               <span className="name text-muted">
                 {e.actor?.name} · <Time at={e.time} />
               </span>

@@ -1,3 +1,4 @@
+import { ChevronLeft } from "lucide-react";
 import { useEffect, type ReactNode } from "react";
 import { ago, when } from "../format";
 import { A } from "./link";
@@ -12,8 +13,9 @@ export function PageHead({ title, parent, lead, badges, actions }: { title: stri
       <div className="min-w-0 space-y-1">
         {parent && (
           <p className="text-sm">
-            <A to={parent.to} search={parent.search}>
-              {parent.label}
+            <A to={parent.to} search={parent.search} className="-ml-1 inline-flex max-w-full items-center gap-0.5 text-muted underline-offset-4 hover:text-text hover:underline">
+              <ChevronLeft aria-hidden className="size-4 shrink-0" />
+              <span className="name line-clamp-1">{parent.label}</span>
             </A>
           </p>
         )}
@@ -42,6 +44,15 @@ export function Card({ title, actions, children }: { title?: string; actions?: R
   );
 }
 
+/** Where a card leads, in its head. */
+export function CardLink({ to, search, children }: { to: string; search?: Record<string, string>; children: ReactNode }) {
+  return (
+    <A to={to} search={search} className="-my-1 inline-flex min-h-6 items-center text-sm text-accent-text underline-offset-4 hover:underline">
+      {children}
+    </A>
+  );
+}
+
 /** Facts of one object. */
 export function Facts({ children }: { children: ReactNode }) {
   return <dl className="grid grid-cols-1 gap-x-8 gap-y-3 text-sm sm:grid-cols-2">{children}</dl>;
@@ -60,7 +71,7 @@ export function Fact({ label, children }: { label: string; children: ReactNode }
 export function Time({ at }: { at?: string | null }) {
   if (!at) return <span className="text-faint">–</span>;
   return (
-    <time dateTime={at} title={when(at)}>
+    <time dateTime={at} title={when(at)} className="whitespace-nowrap">
       {ago(at)}
     </time>
   );

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { useListState, type Page } from "../api/list";
 import { Button } from "./button";
 import { Loading, Problem } from "./feedback";
+import { textLink } from "./link";
 
 export interface Column<T> {
   label: string;
@@ -14,6 +15,10 @@ export interface Column<T> {
   /** Left out on narrow screens. */
   wide?: boolean;
   numeric?: boolean;
+  /** Short and on one line: a time, a state, a word. */
+  short?: boolean;
+  /** What can be done with the row, at its end. Its label is for who hears it. */
+  act?: boolean;
 }
 
 interface Props<T> {
@@ -42,7 +47,7 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
           (none ?? (
             <p className="rounded-lg border border-line bg-surface p-8 text-center text-sm text-muted">
               {t("ui.nothingFits")}{" "}
-              <button type="button" className="text-accent-text underline" onClick={() => set(Object.fromEntries(Object.keys(state).map((k) => [k, undefined])))}>
+              <button type="button" className={textLink} onClick={() => set(Object.fromEntries(Object.keys(state).map((k) => [k, undefined])))}>
                 {t("ui.clearFilters")}
               </button>
             </p>
@@ -51,7 +56,7 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
           empty
         )
       ) : (
-        <div className={`overflow-x-auto rounded-lg border border-line bg-surface ${isPlaceholderData ? "opacity-60" : ""}`} tabIndex={0} role="region" aria-label={caption}>
+        <div className={`relative overflow-x-auto rounded-lg border border-line bg-surface ${isPlaceholderData ? "opacity-60" : ""}`} tabIndex={0} role="region" aria-label={caption}>
           <table className="w-full text-left text-sm">
             <caption className="sr-only">{caption}</caption>
             <thead className="border-b border-line text-muted">
@@ -64,6 +69,8 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
                         {state.sort === c.sort && <ArrowUp aria-hidden className="size-3.5" />}
                         {state.sort === `-${c.sort}` && <ArrowDown aria-hidden className="size-3.5" />}
                       </button>
+                    ) : c.act ? (
+                      <span className="sr-only">{c.label}</span>
                     ) : (
                       c.label
                     )}
@@ -75,8 +82,8 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
               {data!.rows.map((row) => (
                 <tr key={rowKey(row)} className="hover:bg-sunken/60">
                   {columns.map((c) => (
-                    <td key={c.label} className={`max-w-80 px-4 py-2.5 align-top ${c.wide ? "hidden md:table-cell" : ""} ${c.numeric ? "text-right tabular-nums" : ""}`}>
-                      <div className={`name line-clamp-3 max-w-80 wrap-break-word ${c.numeric ? "" : "min-w-24"}`}>{c.cell(row)}</div>
+                    <td key={c.label} className={`px-4 align-middle ${c.act ? "w-px py-1 text-right" : "py-2.5"} ${c.wide ? "hidden md:table-cell" : ""} ${c.numeric ? "text-right tabular-nums" : ""}`}>
+                      {c.act ? c.cell(row) : <div className={c.short || c.numeric ? "name whitespace-nowrap" : "name line-clamp-3 max-w-80 wrap-break-word [&_.name]:wrap-break-word"}>{c.cell(row)}</div>}
                     </td>
                   ))}
                 </tr>
@@ -129,7 +136,7 @@ export function Filter({ name, label, options }: { name: string; label: string; 
   return (
     <label className="max-w-full block text-sm">
       <span className="sr-only">{label}</span>
-      <select value={state[name] ?? ""} onChange={(e) => set({ [name]: e.target.value })} className="block min-h-9 max-w-full rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm">
+      <select value={state[name] ?? ""} onChange={(e) => set({ [name]: e.target.value })} className="block field-sizing-content min-h-9 max-w-60 rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm text-ellipsis">
         <option value="">
           {label}: {t("ui.any")}
         </option>

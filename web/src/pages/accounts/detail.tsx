@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { KeyRound, LogIn, Pencil, Trash2 } from "lucide-react";
+import { KeyRound, Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ApiError, ok, type Schemas } from "../../api/client";
@@ -12,6 +12,7 @@ import { History } from "../../ui/history";
 import { A } from "../../ui/link";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { CheckCard } from "./check";
 import { CredentialFields, type CredentialIn } from "./form";
 import { CredentialBadge } from "./list";
 
@@ -34,7 +35,7 @@ export default function AccountDetail() {
       <PageHead
         title={a.name}
         parent={{ to: "/accounts", label: t("accounts.title") }}
-        badges={<CredentialBadge account={a} />}
+        badges={!a.credential?.version && <CredentialBadge account={a} />}
         actions={
           <>
             <Button onClick={() => setDialog("credential")}>
@@ -67,7 +68,7 @@ export default function AccountDetail() {
             <Fact label={t("accounts.username")}>
               <code>{a.username}</code>
             </Fact>
-            <Fact label={t("accounts.resource")}>{a.resource_id ? <A to={`/resources/${a.resource_id}`}>{t("accounts.toResource")}</A> : t("accounts.domain")}</Fact>
+            <Fact label={t("accounts.resource")}>{a.resource_id ? <A to={`/resources/${a.resource_id}`}>{a.resource_name || a.resource_id}</A> : t("accounts.domain")}</Fact>
             <Fact label={t("accounts.created")}>
               <Time at={a.created_at} />
             </Fact>
@@ -78,7 +79,7 @@ export default function AccountDetail() {
             )}
           </Facts>
         </Card>
-        <CheckCard account={a} />
+        <CheckCard account={id} />
         <Card title={t("accounts.versions")}>
           {versions.error ? (
             <Problem error={versions.error} />
@@ -91,7 +92,7 @@ export default function AccountDetail() {
               {versions.data.map((v) => (
                 <li key={v.version} className="flex flex-wrap items-center justify-between gap-3 py-2 first:pt-0 last:pb-0">
                   <span>
-                    {t("accounts.version", { n: v.version })} · {t(`accounts.kinds.${v.kind}`)} {v.promoted && <Badge tone="good">{t("accounts.inUse")}</Badge>}
+                    <span className="font-medium">{t("accounts.version", { n: v.version })}</span> · {t(`accounts.kinds.${v.kind}`)} {v.promoted && <Badge tone="good">{t("accounts.inUse")}</Badge>}
                   </span>
                   <span className="text-muted">
                     <Time at={v.created_at} />
@@ -144,48 +145,5 @@ function SetCredential({ account, onClose, done }: { account: Schemas["Account"]
     >
       <CredentialFields value={value} onChange={setValue} problems={problems} />
     </ActDialog>
-  );
-}
-
-/** Logs in with the credential, and out again. */
-export function CheckCard({ account, onOk }: { account: Schemas["Account"]; onOk?: () => void }) {
-  const { t } = useTranslation();
-  const [busy, setBusy] = useState(false);
-  const [result, setResult] = useState<Schemas["CredentialCheck"]>();
-  const [error, setError] = useState<unknown>();
-  async function check() {
-    setBusy(true);
-    setError(undefined);
-    setResult(undefined);
-    try {
-      const got = await ok(api.POST("/api/v1/accounts/{id}/check", { params: { path: { id: account.id } } }));
-      setResult(got);
-      if (got.ok) onOk?.();
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  }
-  return (
-    <Card
-      title={t("accounts.check")}
-      actions={
-        <Button onClick={() => void check()} busy={busy}>
-          <LogIn aria-hidden className="size-4" />
-          {t("accounts.checkNow")}
-        </Button>
-      }
-    >
-      <div aria-live="polite">
-        {!result && !error && <p className="text-sm text-muted">{t("accounts.checkLead")}</p>}
-        <Problem error={error} />
-        {result && (
-          <Alert tone={result.ok ? "good" : "danger"} title={t(result.ok ? "accounts.checkOk" : "accounts.checkFailed")}>
-            {result.error}
-          </Alert>
-        )}
-      </div>
-    </Card>
   );
 }

@@ -5,7 +5,7 @@ import { useList, useListState } from "../../api/list";
 import { useRole } from "../../api/session";
 import { ButtonLink } from "../../ui/button";
 import { Badge, Empty } from "../../ui/feedback";
-import { A } from "../../ui/link";
+import { A, RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, ListBar, type Column } from "../../ui/table";
 
@@ -21,11 +21,11 @@ export default function AccountList() {
     </ButtonLink>
   );
   const columns: Column<Schemas["Account"]>[] = [
-    { label: t("accounts.name"), sort: "name", cell: (a) => <A to={`/accounts/${a.id}`}>{a.name}</A> },
+    { label: t("accounts.name"), sort: "name", cell: (a) => <RowLink to={`/accounts/${a.id}`}>{a.name}</RowLink> },
     { label: t("accounts.username"), cell: (a) => <code className="text-xs">{a.username}</code> },
-    { label: t("accounts.credential"), cell: (a) => <CredentialBadge account={a} /> },
-    { label: t("accounts.resource"), wide: true, cell: (a) => (a.resource_id ? <A to={`/resources/${a.resource_id}`}>{t("accounts.toResource")}</A> : <span className="text-muted">{t("accounts.domain")}</span>) },
-    { label: t("accounts.created"), sort: "created_at", wide: true, cell: (a) => <Time at={a.created_at} /> },
+    { label: t("accounts.credential"), short: true, cell: (a) => <CredentialBadge account={a} /> },
+    { label: t("accounts.resource"), wide: true, cell: (a) => (a.resource_id ? <A to={`/resources/${a.resource_id}`} className="underline-offset-4 hover:underline">{a.resource_name || a.resource_id}</A> : <span className="text-muted">{t("accounts.domain")}</span>) },
+    { label: t("accounts.created"), sort: "created_at", wide: true, short: true, cell: (a) => <Time at={a.created_at} /> },
   ];
   return (
     <>
@@ -49,9 +49,5 @@ export default function AccountList() {
 export function CredentialBadge({ account: a }: { account: Schemas["Account"] }) {
   const { t } = useTranslation();
   if (!a.credential || !a.credential.version) return <Badge tone="warn">{t("accounts.noCredential")}</Badge>;
-  return (
-    <Badge tone="good">
-      {t(`accounts.kinds.${a.credential.kind}`)} · {t("accounts.version", { n: a.credential.version })}
-    </Badge>
-  );
+  return <Badge tone="quiet">{t(`accounts.kinds.${a.credential.kind}`)}</Badge>;
 }

@@ -8,7 +8,7 @@ import { count, exact } from "../../format";
 import { canonical } from "../../evidence/event";
 import { Button, CopyButton } from "../../ui/button";
 import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
-import { A } from "../../ui/link";
+import { A, textLink } from "../../ui/link";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useTerm } from "./names";
 import { grave } from "./query";
@@ -93,7 +93,7 @@ function Party({ party: p, by, instance }: { party: Schemas["AuditParty"]; by: "
   const shown = p.name || p.id;
   return (
     <>
-      {page && p.id ? <A to={`/${page}/${p.id}`}>{shown}</A> : p.type === "recording" && p.id ? <a href={`/recordings/${p.id}`} className="text-accent-text underline underline-offset-2">{shown}</a> : shown}
+      {page && p.id ? <A to={`/${page}/${p.id}`}>{shown}</A> : p.type === "recording" && p.id ? <a href={`/recordings/${p.id}`} className={textLink}>{shown}</a> : shown}
       <span className="mt-0.5 flex flex-wrap items-center gap-x-3 text-sm font-normal text-muted">
         {term("things", p.type)}
         {p.id && (

@@ -6,7 +6,7 @@ import { useList, useListState } from "../../api/list";
 import { exact } from "../../format";
 import { Button, ButtonLink } from "../../ui/button";
 import { Empty } from "../../ui/feedback";
-import { A } from "../../ui/link";
+import { RowLink } from "../../ui/link";
 import { PageHead } from "../../ui/page";
 import { DataTable, type Column } from "../../ui/table";
 import { QueryBar } from "./bar";
@@ -29,9 +29,9 @@ export default function AuditList() {
         <>
           <span className="flex items-start gap-1.5">
             {grave.has(e.type) && <TriangleAlert role="img" aria-label={t("audit.grave")} className="mt-0.5 size-4 shrink-0 text-warn-text" />}
-            <A to={`/audit/${e.id}`} search={instance}>
+            <RowLink to={`/audit/${e.id}`} search={instance}>
               {e.title}
-            </A>
+            </RowLink>
           </span>
           <span className="name line-clamp-2 text-muted md:hidden">{[...new Set([e.actor.name, subject(e)])].filter(Boolean).join(" → ")}</span>
         </>

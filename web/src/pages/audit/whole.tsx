@@ -8,6 +8,7 @@ import { bytes, count } from "../../format";
 import { Button } from "../../ui/button";
 import { Alert } from "../../ui/feedback";
 import { Field, TextArea } from "../../ui/field";
+import { textLink } from "../../ui/link";
 import { Card, PageHead } from "../../ui/page";
 import { Progress } from "../../ui/progress";
 import { openExport } from "./download";
@@ -108,7 +109,7 @@ export default function WholeLog() {
                 {t("audit.remembered", { size: count(seen.size) })}
                 <button
                   type="button"
-                  className="text-accent-text underline underline-offset-2"
+                  className={textLink}
                   onClick={() => {
                     memory.forget(origin);
                     setSeen(undefined);

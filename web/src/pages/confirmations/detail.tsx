@@ -29,7 +29,7 @@ export default function ConfirmationDetail() {
       <PageHead
         title={c.summary}
         parent={{ to: "/confirmations", label: t("confirmations.title") }}
-        badges={<Badge tone={tones[c.status]}>{t(`confirmations.statuses.${c.status}`)}</Badge>}
+        badges={<Badge tone={c.status === "confirmed" ? "good" : tones[c.status]}>{t(`confirmations.statuses.${c.status}`)}</Badge>}
         actions={
           waits &&
           safe.data?.role === "manager" && (

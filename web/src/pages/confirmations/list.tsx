@@ -2,21 +2,21 @@ import { useTranslation } from "react-i18next";
 import { api, type Schemas } from "../../api/client";
 import { useList, useListState } from "../../api/list";
 import { Badge, Empty, type Tone } from "../../ui/feedback";
-import { A } from "../../ui/link";
+import { RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, Filter, ListBar, type Column } from "../../ui/table";
 
-export const tones: Record<string, Tone> = { pending: "warn", confirmed: "good", rejected: "danger", superseded: "plain" };
+export const tones: Record<string, Tone> = { pending: "warn", confirmed: "quiet", rejected: "danger", superseded: "plain" };
 
 export default function ConfirmationList() {
   const { t } = useTranslation();
   const [state] = useListState();
   const query = useList("confirmations", state, (query) => api.GET("/api/v1/confirmations", { params: { query } }));
   const columns: Column<Schemas["Confirmation"]>[] = [
-    { label: t("confirmations.change"), cell: (c) => <A to={`/confirmations/${c.id}`}>{c.summary}</A> },
-    { label: t("confirmations.kind"), wide: true, cell: (c) => t(`confirmations.kinds.${c.kind}`) },
-    { label: t("confirmations.status"), cell: (c) => <Badge tone={tones[c.status]}>{t(`confirmations.statuses.${c.status}`)}</Badge> },
-    { label: t("confirmations.since"), cell: (c) => <Time at={c.created_at} /> },
+    { label: t("confirmations.change"), cell: (c) => <RowLink to={`/confirmations/${c.id}`}>{c.summary}</RowLink> },
+    { label: t("confirmations.kind"), wide: true, short: true, cell: (c) => t(`confirmations.kinds.${c.kind}`) },
+    { label: t("confirmations.status"), short: true, cell: (c) => <Badge tone={tones[c.status]}>{t(`confirmations.statuses.${c.status}`)}</Badge> },
+    { label: t("confirmations.since"), short: true, cell: (c) => <Time at={c.created_at} /> },
   ];
   return (
     <>

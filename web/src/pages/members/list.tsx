@@ -15,7 +15,7 @@ import { DataTable, Filter, ListBar, type Column } from "../../ui/table";
 
 type Member = Schemas["Member"];
 const roles = ["owner", "admin", "policy_manager", "operator", "auditor"] as const;
-const tones: Record<string, Tone> = { active: "good", invited: "info", suspended: "warn" };
+const tones: Record<string, Tone> = { active: "quiet", invited: "info", suspended: "warn" };
 
 export default function MemberList() {
   const { t } = useTranslation();
@@ -31,18 +31,19 @@ export default function MemberList() {
   const may = (m: Member) => decides && m.user_id !== who.me.id && (who.role === "owner" || m.role !== "owner");
 
   const columns: Column<Member>[] = [
-    { label: t("members.email"), sort: "email", cell: (m) => m.email },
+    { label: t("members.email"), sort: "email", cell: (m) => <span className="font-medium">{m.email}</span> },
     { label: t("members.name"), wide: true, cell: (m) => m.name },
-    { label: t("members.role"), cell: (m) => t(`members.roles.${m.role}`) },
-    { label: t("members.status"), cell: (m) => <Badge tone={tones[m.status]}>{t(`members.statuses.${m.status}`)}</Badge> },
-    { label: t("members.joined"), wide: true, cell: (m) => <Time at={m.joined_at} /> },
+    { label: t("members.role"), short: true, cell: (m) => t(`members.roles.${m.role}`) },
+    { label: t("members.status"), short: true, cell: (m) => <Badge tone={tones[m.status]}>{t(`members.statuses.${m.status}`)}</Badge> },
+    { label: t("members.joined"), wide: true, short: true, cell: (m) => <Time at={m.joined_at} /> },
     {
       label: t("members.actions"),
+      act: true,
       cell: (m) =>
         may(m) && (
           <Menu
             trigger={
-              <IconButton label={t("members.actionsFor", { name: m.email })} className="-my-2">
+              <IconButton label={t("members.actionsFor", { name: m.email })}>
                 <EllipsisVertical aria-hidden className="size-4" />
               </IconButton>
             }

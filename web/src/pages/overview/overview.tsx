@@ -1,13 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Lock } from "lucide-react";
-import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { useRole, useWho } from "../../api/session";
 import { ButtonLink } from "../../ui/button";
 import { Badge, Empty, Loading, Problem } from "../../ui/feedback";
-import { A } from "../../ui/link";
-import { Card, PageHead, Time } from "../../ui/page";
+import { A, RowLink } from "../../ui/link";
+import { Card, CardLink, PageHead, Time } from "../../ui/page";
 import { LaunchButton, mayLaunch } from "../safes/launch";
 import { Figures, Unwell, useFigures } from "./figures";
 import { Needs, useChanges } from "./needs";
@@ -91,13 +90,13 @@ function Places({ few }: { few: boolean }) {
     return few ? null : <Empty title={t("overview.noPlaces")}>{t("safes.emptyMember")}</Empty>;
   }
   return (
-    <Card title={t("overview.places")} actions={<More to="/safes">{t("overview.allSafes")}</More>}>
+    <Card title={t("overview.places")} actions={<CardLink to="/safes">{t("overview.allSafes")}</CardLink>}>
       <ul className="divide-y divide-line">
         {data.mine.slice(0, few ? 3 : 6).map(({ safe, used }) => (
           <li key={safe.id} className="flex items-center justify-between gap-4 py-3 text-sm first:pt-0 last:pb-0">
             <div className="min-w-0">
-              <p className="name line-clamp-2 font-medium">
-                <A to={`/safes/${safe.id}`}>{safe.name}</A>
+              <p className="name line-clamp-2">
+                <RowLink to={`/safes/${safe.id}`}>{safe.name}</RowLink>
               </p>
               <p className="name line-clamp-1 text-muted">{safe.description}</p>
               {used && (
@@ -121,14 +120,6 @@ function Places({ few }: { few: boolean }) {
   );
 }
 
-function More({ to, children }: { to: string; children: ReactNode }) {
-  return (
-    <A to={to} className="text-sm text-accent-text underline underline-offset-2">
-      {children}
-    </A>
-  );
-}
-
 const rows = 5;
 
 /** The sessions that are open now, as far as the caller may see them. */
@@ -142,7 +133,7 @@ function Connected({ all }: { all: boolean }) {
   const { t } = useTranslation();
   const { data, error, refetch } = useConnected();
   return (
-    <Card title={t(all ? "overview.connected" : "overview.connectedMine")} actions={<More to="/sessions">{t("overview.allSessions")}</More>}>
+    <Card title={t(all ? "overview.connected" : "overview.connectedMine")} actions={<CardLink to="/sessions">{t("overview.allSessions")}</CardLink>}>
       <Problem error={error} retry={() => void refetch()} />
       {!data ? null : data.length === 0 ? (
         <p className="text-sm text-muted">{t(all ? "overview.nobody" : "overview.nobodyMine")}</p>
@@ -151,7 +142,7 @@ function Connected({ all }: { all: boolean }) {
           {data.slice(0, rows).map((s) => (
             <li key={s.id} className="flex flex-wrap items-baseline justify-between gap-x-4 py-2.5 first:pt-0 last:pb-0">
               <span className="name min-w-0">
-                <A to={`/sessions/${s.id}`}>{s.user_email}</A>{" "}
+                <RowLink to={`/sessions/${s.id}`}>{s.user_email}</RowLink>{" "}
                 <span className="block text-muted">
                   {s.safe_name} · {s.account_name} {t("safes.at")} {s.resource_name}
                 </span>

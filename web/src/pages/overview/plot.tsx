@@ -1,8 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
-import i18next from "i18next";
 import { useId, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { count } from "../../format";
+import { count, locale } from "../../format";
 import { A } from "../../ui/link";
 import { labelled, largest, top, total, until, type Count, type Width } from "./scale";
 
@@ -24,7 +23,7 @@ interface Props {
 /** Days are those of UTC, as the server counts them. */
 function stamp(row: Count, width: Width, long: boolean): string {
   const day = { weekday: long ? "short" : undefined, day: "numeric", month: "short" } as const;
-  return new Intl.DateTimeFormat(i18next.language, width === "day" ? { ...day, timeZone: "UTC" } : { ...(long && day), hour: "numeric", minute: "2-digit" }).format(new Date(row.from));
+  return new Intl.DateTimeFormat(locale(), width === "day" ? { ...day, timeZone: "UTC" } : { ...(long && day), hour: "numeric", minute: "2-digit" }).format(new Date(row.from));
 }
 
 /** Bars over time. Who does not look at them gets the same as a table, and so

@@ -10,6 +10,7 @@ import { Field, Input } from "../../ui/field";
 import { EditForm } from "../../ui/form";
 import { Card, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { clientOf } from "./client";
 
 export default function Security() {
   const { t } = useTranslation();
@@ -102,7 +103,9 @@ function Logins() {
           {data.map((l) => (
             <li key={l.id} className="flex flex-wrap items-center justify-between gap-3 py-2.5 first:pt-0 last:pb-0">
               <div className="name min-w-0 flex-1">
-                <p className="line-clamp-2">{l.user_agent || t("profile.unknownClient")}</p>
+                <p className="line-clamp-2" title={l.user_agent}>
+                  <Client agent={l.user_agent} />
+                </p>
                 <p className="text-muted">
                   {l.client_ip} · <Time at={l.created_at} />
                 </p>
@@ -123,9 +126,18 @@ function Logins() {
             await client.invalidateQueries({ queryKey: ["logins"] });
           }}
         >
-          <p className="name text-sm text-muted">{ending.user_agent}</p>
+          <p className="name text-sm text-muted">
+            <Client agent={ending.user_agent} /> · {ending.client_ip} · <Time at={ending.created_at} />
+          </p>
         </ActDialog>
       )}
     </Card>
   );
+}
+
+/** The program of a login; in its own words where nobody knows it. */
+function Client({ agent }: { agent?: string }) {
+  const { t } = useTranslation();
+  const { program, system } = clientOf(agent ?? "");
+  return <>{program && system ? t("profile.client", { program, system }) : program || agent || t("profile.unknownClient")}</>;
 }

@@ -1,9 +1,9 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { Pencil, Plug, Trash2 } from "lucide-react";
+import { Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { answer, api, ok, type Schemas } from "../../api/client";
+import { answer, api, ok } from "../../api/client";
 import { useRole } from "../../api/session";
 import { Button, ButtonLink } from "../../ui/button";
 import { ConfirmByName } from "../../ui/dialog";
@@ -12,8 +12,10 @@ import { History } from "../../ui/history";
 import { A } from "../../ui/link";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { types } from "./form";
 import { HostKey } from "./hostkey";
 import { HostKeyState } from "./list";
+import { ProbeCard } from "./probe";
 
 export default function ResourceDetail() {
   const { t } = useTranslation();
@@ -38,7 +40,7 @@ export default function ResourceDetail() {
       <PageHead
         title={r.name}
         parent={{ to: "/resources", label: t("resources.title") }}
-        badges={<HostKeyState resource={r} />}
+        badges={(r.host_keys.length === 0 || r.confirmation_id) && <HostKeyState resource={r} />}
         actions={
           changes && (
             <>
@@ -62,7 +64,7 @@ export default function ResourceDetail() {
         )}
         <Card title={t("resources.facts")}>
           <Facts>
-            <Fact label={t("resources.type")}>{r.type}</Fact>
+            <Fact label={t("resources.type")}>{types[r.type] ?? r.type}</Fact>
             <Fact label={t("resources.address")}>
               <code>
                 {r.host}:{r.port}
@@ -102,78 +104,5 @@ export default function ResourceDetail() {
         </ConfirmByName>
       )}
     </>
-  );
-}
-
-/** Says whether the target answers, which key it shows, and pins it. */
-export function ProbeCard({ resource, version, mayPin, onPinned }: { resource: Schemas["Resource"]; version: string; mayPin: boolean; onPinned?: () => void }) {
-  const { t } = useTranslation();
-  const client = useQueryClient();
-  const [probe, setProbe] = useState<Schemas["Probe"]>();
-  const [busy, setBusy] = useState<"probe" | "pin">();
-  const [error, setError] = useState<unknown>();
-  const path = { id: resource.id };
-
-  async function run(what: "probe" | "pin", act: () => Promise<void>) {
-    setBusy(what);
-    setError(undefined);
-    try {
-      await act();
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(undefined);
-    }
-  }
-  const look = () =>
-    run("probe", async () => {
-      setProbe(await ok(api.POST("/api/v1/resources/{id}/probe", { params: { path } })));
-    });
-  const pin = () =>
-    run("pin", async () => {
-      await ok(api.PATCH("/api/v1/resources/{id}", { params: { path, header: { "If-Match": version } }, body: { host_keys: [probe!.host_key!] } as never }));
-      await client.invalidateQueries({ queryKey: ["resources"] });
-      setProbe({ ...probe!, pinned: true });
-      onPinned?.();
-    });
-
-  return (
-    <Card
-      title={t("resources.probe")}
-      actions={
-        <Button onClick={() => void look()} busy={busy === "probe"}>
-          <Plug aria-hidden className="size-4" />
-          {t("resources.probeNow")}
-        </Button>
-      }
-    >
-      <div className="space-y-4" aria-live="polite">
-        {!probe && !error && <p className="text-sm text-muted">{t("resources.probeLead")}</p>}
-        <Problem error={error} />
-        {probe && !probe.reachable && (
-          <Alert tone="danger" title={t("resources.unreachable")}>
-            {probe.error}
-          </Alert>
-        )}
-        {probe?.reachable && (
-          <Alert tone="good" title={t("resources.reachable")}>
-            {probe.host_key && (
-              <>
-                <p>{t(probe.pinned ? "resources.keyIsPinned" : "resources.keyShown")}</p>
-                <HostKey line={probe.host_key} />
-              </>
-            )}
-          </Alert>
-        )}
-        {probe?.reachable && probe.host_key && !probe.pinned && mayPin && (
-          <div className="space-y-2">
-            <p className="max-w-prose text-sm text-muted">{t("resources.pinLead")}</p>
-            <Button kind="primary" busy={busy === "pin"} onClick={() => void pin()}>
-              {t("resources.pin")}
-            </Button>
-          </div>
-        )}
-      </div>
-    </Card>
   );
 }

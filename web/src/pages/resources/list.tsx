@@ -5,7 +5,7 @@ import { useList, useListState } from "../../api/list";
 import { useRole } from "../../api/session";
 import { ButtonLink } from "../../ui/button";
 import { Badge, Empty } from "../../ui/feedback";
-import { A } from "../../ui/link";
+import { RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, Filter, ListBar, type Column } from "../../ui/table";
 import { types } from "./form";
@@ -22,8 +22,8 @@ export default function ResourceList() {
     </ButtonLink>
   );
   const columns: Column<Schemas["Resource"]>[] = [
-    { label: t("resources.name"), sort: "name", cell: (r) => <A to={`/resources/${r.id}`}>{r.name}</A> },
-    { label: t("resources.type"), cell: (r) => <Badge>{r.type}</Badge> },
+    { label: t("resources.name"), sort: "name", cell: (r) => <RowLink to={`/resources/${r.id}`}>{r.name}</RowLink> },
+    { label: t("resources.type"), short: true, cell: (r) => types[r.type] ?? r.type },
     {
       label: t("resources.address"),
       cell: (r) => (
@@ -32,14 +32,14 @@ export default function ResourceList() {
         </span>
       ),
     },
-    { label: t("resources.hostKey"), wide: true, cell: (r) => <HostKeyState resource={r} /> },
-    { label: t("resources.created"), sort: "created_at", wide: true, cell: (r) => <Time at={r.created_at} /> },
+    { label: t("resources.hostKey"), wide: true, short: true, cell: (r) => <HostKeyState resource={r} /> },
+    { label: t("resources.created"), sort: "created_at", wide: true, short: true, cell: (r) => <Time at={r.created_at} /> },
   ];
   return (
     <>
       <PageHead title={t("resources.title")} lead={t("resources.lead")} actions={create} />
       <ListBar>
-        <Filter name="type" label={t("resources.type")} options={Object.fromEntries(types.map((x) => [x, x]))} />
+        {Object.keys(types).length > 1 && <Filter name="type" label={t("resources.type")} options={types} />}
       </ListBar>
       <DataTable
         caption={t("resources.title")}
@@ -61,6 +61,6 @@ export function HostKeyState({ resource: r }: { resource: Schemas["Resource"] })
   const { t } = useTranslation();
   if (r.type !== "ssh") return <span className="text-faint">–</span>;
   if (r.confirmation_id) return <Badge tone="warn">{t("resources.waits")}</Badge>;
-  if (r.host_keys.length > 0) return <Badge tone="good">{t("resources.pinned")}</Badge>;
+  if (r.host_keys.length > 0) return <Badge tone="quiet">{t("resources.pinned")}</Badge>;
   return r.host_key_policy === "accept_first" ? <Badge tone="info">{t("resources.acceptsFirst")}</Badge> : <Badge tone="warn">{t("resources.notPinned")}</Badge>;
 }

@@ -5,14 +5,16 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { useRole } from "../../api/session";
+import { duration } from "../../format";
 import { Button, ButtonLink } from "../../ui/button";
 import { ActDialog, ConfirmByName } from "../../ui/dialog";
 import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
 import { History } from "../../ui/history";
-import { A } from "../../ui/link";
+import { RowLink } from "../../ui/link";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
-import { LaunchButton, mayLaunch } from "./launch";
+import { types } from "../resources/form";
+import { LaunchButton, LaunchTarget, mayLaunch } from "./launch";
 import { Members } from "./members";
 import { useTargets } from "./targets";
 
@@ -58,7 +60,7 @@ export default function SafeDetail() {
                 {t("safes.delete")}
               </Button>
             )}
-            {!safe.locked && <LaunchButton safe={safe} />}
+            <LaunchButton safe={safe} />
           </>
         }
       />
@@ -111,7 +113,7 @@ export default function SafeDetail() {
 function Targets({ safe }: { safe: Schemas["Safe"] }) {
   const { t } = useTranslation();
   const { data, error } = useTargets(safe);
-  if (safe.bindings.length === 0) return <p className="text-sm text-muted">{t("safes.noTargets")}</p>;
+  if (safe.bindings.length === 0) return <p className="text-sm text-muted">{t(safe.role === "manager" ? "safes.noTargets" : "safes.noTargetsMember")}</p>;
   if (error) return <Problem error={error} />;
   if (!data) return <Loading />;
   return (
@@ -119,13 +121,13 @@ function Targets({ safe }: { safe: Schemas["Safe"] }) {
       {data.map(({ resource, account }) => (
         <li key={resource.id + account.id} className="flex flex-wrap items-center justify-between gap-3 py-3 first:pt-0 last:pb-0">
           <div className="name min-w-0 text-sm">
-            <A to={`/accounts/${account.id}`}>{account.username}</A> {t("safes.at")} <A to={`/resources/${resource.id}`}>{resource.name}</A>
+            <RowLink to={`/accounts/${account.id}`}>{account.username}</RowLink> {t("safes.at")} <RowLink to={`/resources/${resource.id}`}>{resource.name}</RowLink>
             <p className="text-muted">
-              {resource.type} · {resource.host}:{resource.port}
+              {types[resource.type] ?? resource.type} · <code className="text-xs">{`${resource.host}:${resource.port}`}</code>
               {resource.confirmation_id && ` · ${t("safes.waits")}`}
             </p>
           </div>
-          {data.length > 1 && !safe.locked && <LaunchButton safe={safe} compact resource={resource.id} account={account.id} />}
+          {data.length > 1 && <LaunchTarget safe={safe} resource={resource.id} account={account.id} name={`${account.username} ${t("safes.at")} ${resource.name}`} />}
         </li>
       ))}
     </ul>
@@ -134,16 +136,15 @@ function Targets({ safe }: { safe: Schemas["Safe"] }) {
 
 function Controls({ safe }: { safe: Schemas["Safe"] }) {
   const { t } = useTranslation();
-  const yes = (v: boolean) => t(v ? "safes.yes" : "safes.no");
   return (
     <Facts>
       <Fact label={t("safes.recording")}>{t(`safes.onOff.${safe.recording}`)}</Fact>
-      <Fact label={t("safes.ttl")}>{t("safes.minutes", { count: Math.round(safe.session_ttl_seconds / 60) })}</Fact>
-      <Fact label={t("safes.checkout")}>{safe.checkout.enabled ? t("safes.minutes", { count: Math.round((safe.checkout.ttl_seconds ?? 0) / 60) }) : t("safes.no")}</Fact>
+      <Fact label={t("safes.ttl")}>{duration(safe.session_ttl_seconds)}</Fact>
+      <Fact label={t("safes.checkout")}>{safe.checkout.enabled ? duration(safe.checkout.ttl_seconds ?? 0) : t("safes.onOff.off")}</Fact>
       <Fact label={t("safes.approval")}>{t(`safes.approvals.${safe.approval}`)}</Fact>
       <Fact label={t("safes.clipboard")}>{t(`safes.transfer.${safe.clipboard}`)}</Fact>
       <Fact label={t("safes.files")}>{t(`safes.transfer.${safe.file_transfer}`)}</Fact>
-      <Fact label={t("safes.stepUp")}>{yes(safe.mfa_step_up)}</Fact>
+      <Fact label={t("safes.stepUp")}>{t(`safes.onOff.${safe.mfa_step_up ? "on" : "off"}`)}</Fact>
       <Fact label={t("safes.visibility")}>{t(`safes.visible.${safe.visibility}`)}</Fact>
       <Fact label={t("safes.slug")}>
         <code>{safe.slug}</code>

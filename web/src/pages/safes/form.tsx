@@ -21,7 +21,7 @@ export function SafeFields({ value, onChange, problems, bindings }: { value: Saf
         <Field label={t("safes.name")} error={problems.name}>
           <Input value={value.name} onChange={(e) => set({ name: e.target.value })} required autoFocus />
         </Field>
-        <Field label={t("safes.description")} error={problems.description} optional={t("safes.optional")}>
+        <Field label={t("safes.description")} error={problems.description} optional>
           <TextArea rows={2} value={value.description} onChange={(e) => set({ description: e.target.value })} />
         </Field>
       </FieldSet>

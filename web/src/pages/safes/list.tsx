@@ -5,7 +5,7 @@ import { useList, useListState } from "../../api/list";
 import { useRole } from "../../api/session";
 import { ButtonLink } from "../../ui/button";
 import { Badge, Empty } from "../../ui/feedback";
-import { A } from "../../ui/link";
+import { RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, Filter, ListBar, type Column } from "../../ui/table";
 import { LaunchButton } from "./launch";
@@ -22,10 +22,11 @@ export default function SafeList() {
     </ButtonLink>
   );
   const columns: Column<Schemas["Safe"]>[] = [
-    { label: t("safes.name"), sort: "name", cell: (s) => <A to={`/safes/${s.id}`}>{s.name}</A> },
-    { label: t("safes.description"), wide: true, cell: (s) => <span className="text-muted">{s.description}</span> },
+    { label: t("safes.name"), sort: "name", cell: (s) => <RowLink to={`/safes/${s.id}`}>{s.name}</RowLink> },
+    { label: t("safes.description"), wide: true, cell: (s) => <span className="line-clamp-2 text-muted">{s.description}</span> },
     {
       label: t("safes.state"),
+      short: true,
       cell: (s) =>
         s.locked ? (
           <Badge tone="warn">
@@ -33,12 +34,12 @@ export default function SafeList() {
             {t("safes.locked")}
           </Badge>
         ) : (
-          <Badge tone="good">{t("safes.open")}</Badge>
+          <Badge tone="quiet">{t("safes.open")}</Badge>
         ),
     },
-    { label: t("safes.role"), wide: true, cell: (s) => (s.role ? t(`safes.roles.${s.role}`) : <span className="text-faint">{t("safes.noRole")}</span>) },
-    { label: t("safes.created"), sort: "created_at", wide: true, cell: (s) => <Time at={s.created_at} /> },
-    { label: t("safes.action"), cell: (s) => <LaunchButton safe={s} compact /> },
+    { label: t("safes.role"), wide: true, short: true, cell: (s) => (s.role ? t(`safes.roles.${s.role}`) : <span className="text-faint">{t("safes.noRole")}</span>) },
+    { label: t("safes.created"), sort: "created_at", wide: true, short: true, cell: (s) => <Time at={s.created_at} /> },
+    { label: t("safes.action"), act: true, cell: (s) => <LaunchButton safe={s} compact /> },
   ];
   return (
     <>

@@ -29,7 +29,7 @@ export default function SessionDetail() {
       <PageHead
         title={t("sessions.of", { user: s.user_email, safe: s.safe_name || s.safe_id })}
         parent={{ to: "/sessions", label: t("sessions.title") }}
-        badges={<Badge tone={tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge>}
+        badges={<Badge tone={s.status === "ended" ? "plain" : tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge>}
         actions={
           <>
             {isOpen(s) && (

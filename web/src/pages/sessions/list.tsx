@@ -8,11 +8,11 @@ import { Button } from "../../ui/button";
 import { ActDialog } from "../../ui/dialog";
 import { Badge, Empty, type Tone } from "../../ui/feedback";
 import { Field, Input } from "../../ui/field";
-import { A } from "../../ui/link";
+import { RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, DateFilter, Filter, ListBar, PickFilter, type Column } from "../../ui/table";
 
-export const tones: Record<string, Tone> = { pending: "info", active: "good", ended: "plain", failed: "danger" };
+export const tones: Record<string, Tone> = { pending: "info", active: "good", ended: "quiet", failed: "danger" };
 export const isOpen = (s: Schemas["Session"]) => s.status === "pending" || s.status === "active";
 
 export default function SessionList() {
@@ -22,23 +22,23 @@ export default function SessionList() {
   // Live sessions come and go; the list follows by itself.
   const query = useList("sessions", state, (query) => api.GET("/api/v1/sessions", { params: { query } }), { every: 3000 });
   const columns: Column<Schemas["Session"]>[] = [
-    { label: t("sessions.status"), cell: (s) => <Badge tone={tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge> },
+    { label: t("sessions.status"), short: true, cell: (s) => <Badge tone={tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge> },
     { label: t("sessions.user"), cell: (s) => s.user_email },
     {
       label: t("sessions.target"),
       cell: (s) => (
         <>
-          <A to={`/sessions/${s.id}`}>{s.safe_name || s.safe_id}</A>
-          <p className="text-muted">
+          <RowLink to={`/sessions/${s.id}`}>{s.safe_name || s.safe_id}</RowLink>
+          <p className="line-clamp-1 text-muted">
             {s.account_name} {t("safes.at")} {s.resource_name}
           </p>
         </>
       ),
     },
-    { label: t("sessions.started"), cell: (s) => <Time at={s.started_at} /> },
-    { label: t("sessions.ended"), wide: true, cell: (s) => (isOpen(s) ? <span className="text-faint">–</span> : <Time at={s.ended_at} />) },
+    { label: t("sessions.started"), short: true, cell: (s) => <Time at={s.started_at} /> },
+    { label: t("sessions.ended"), wide: true, short: true, cell: (s) => (isOpen(s) ? <span className="text-faint">–</span> : <Time at={s.ended_at} />) },
     { label: t("sessions.output"), wide: true, numeric: true, cell: (s) => bytes(s.bytes_out) },
-    { label: t("sessions.action"), cell: (s) => isOpen(s) && <Button className="min-h-8 py-1" onClick={() => setEnding(s)}>{t("sessions.terminate")}</Button> },
+    { label: t("sessions.action"), act: true, cell: (s) => isOpen(s) && <Button className="min-h-8 py-1" onClick={() => setEnding(s)}>{t("sessions.terminate")}</Button> },
   ];
   return (
     <>
@@ -83,7 +83,7 @@ export function Terminate({ session, onClose }: { session: Schemas["Session"]; o
       }}
     >
       <p className="name text-sm text-muted">{t("sessions.terminateLead", { user: session.user_email, safe: session.safe_name })}</p>
-      <Field label={t("sessions.reason")} hint={t("sessions.reasonHint")} optional={t("safes.optional")}>
+      <Field label={t("sessions.reason")} hint={t("sessions.reasonHint")} optional>
         <Input value={reason} onChange={(e) => setReason(e.target.value)} autoFocus />
       </Field>
     </ActDialog>

@@ -3,28 +3,30 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Check } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { answer, api, ok } from "../../api/client";
+import { api, ok } from "../../api/client";
 import { useWho } from "../../api/session";
-import { Button, ButtonLink } from "../../ui/button";
+import { ButtonLink } from "../../ui/button";
 import { Loading, Problem } from "../../ui/feedback";
 import { Field, Input } from "../../ui/field";
 import { EditForm } from "../../ui/form";
-import { A } from "../../ui/link";
+import { A, rowLink } from "../../ui/link";
 import { PageHead } from "../../ui/page";
 import { AccountFields, CredentialFields, fresh as freshAccount, type AccountIn, type CredentialIn } from "../accounts/form";
-import { CheckCard } from "../accounts/detail";
-import { ProbeCard } from "../resources/detail";
-import { fresh as freshResource, ResourceFields } from "../resources/form";
+import { CredentialBadge } from "../accounts/list";
+import { AddressFields, fresh as freshResource } from "../resources/form";
+import { HostKeyState } from "../resources/list";
 import { fresh as freshSafe } from "../safes/form";
-import { LaunchButton } from "../safes/launch";
+import { LaunchButton, mayLaunch } from "../safes/launch";
+import { TestLogin, TestServer, useAccount, useResource } from "./tests";
 
 /** What was made so far stands in the URL: the guide can be left and taken up
  * again, and every step can also be done on its own page. */
 interface Made {
   resource?: string;
+  reached?: string; // "1": its test is over
   account?: string;
-  safe?: string;
   checked?: string;
+  safe?: string;
 }
 
 export default function Guide() {
@@ -34,21 +36,23 @@ export default function Guide() {
   const navigate = useNavigate();
   const put = (change: Made) => void navigate({ to: "/start" as never, search: { ...made, ...change } as never });
   const org = who.memberships.find((m) => m.org_id === who.org)?.name ?? "";
-  const step = !made.resource ? 1 : !made.account ? 2 : !made.safe ? 3 : 4;
+  const { data: server } = useResource(made.resource);
+  const now = !made.reached ? 1 : !made.checked ? 2 : !made.safe ? 3 : 4;
   return (
     <>
       <PageHead title={t("start.title")} lead={t("start.lead")} />
+      {!made.resource && <Demo />}
       <ol className="max-w-2xl space-y-4">
-        <Step n={1} now={step} title={t("start.resource")} done={made.resource && <ResourceDone id={made.resource} />} lead={t("start.organization", { name: org })}>
-          <MakeResource onMade={(resource) => put({ resource })} />
+        <Step n={1} now={now} title={t("start.resource")} lead={t("start.resourceLead", { name: org })} done={<ServerMade id={made.resource} />}>
+          {made.resource ? <TestServer id={made.resource} onDone={() => put({ reached: "1" })} /> : <MakeServer onMade={(resource) => put({ resource })} />}
         </Step>
-        <Step n={2} now={step} title={t("start.account")} done={made.account && <AccountDone id={made.account} />}>
-          <MakeAccount resource={made.resource!} onMade={(account) => put({ account })} />
+        <Step n={2} now={now} title={t("start.account")} lead={t("start.accountLead")} done={<LoginMade id={made.account} />}>
+          {made.account ? <TestLogin id={made.account} onDone={() => put({ checked: "1" })} /> : <MakeLogin resource={made.resource!} onMade={(account) => put({ account })} />}
         </Step>
-        <Step n={3} now={step} title={t("start.safe")} done={made.safe && <A to={`/safes/${made.safe}`}>{t("start.toSafe")}</A>}>
-          <MakeSafe resource={made.resource!} account={made.account!} onMade={(safe) => put({ safe })} />
+        <Step n={3} now={now} title={t("start.safe")} lead={t("start.safeLead")} done={<SafeMade id={made.safe} />}>
+          <MakeSafe name={server?.resource.name ?? ""} resource={made.resource!} account={made.account!} onMade={(safe) => put({ safe })} />
         </Step>
-        <Step n={4} now={step} title={t("start.launch")}>
+        <Step n={4} now={now} title={t("start.launch")} lead={t("start.launchLead")}>
           <Ready id={made.safe!} />
         </Step>
       </ol>
@@ -56,62 +60,104 @@ export default function Guide() {
   );
 }
 
-function Step({ n, now, title, lead, done, children }: { n: number; now: number; title: string; lead?: string; done?: ReactNode; children: ReactNode }) {
+/** The Safe of dev mode, for who wants to look before making anything. */
+function Demo() {
   const { t } = useTranslation();
+  const { data } = useQuery({ queryKey: ["safes", "demo"], queryFn: () => ok(api.GET("/api/v1/safes", { params: { query: { q: "demo", limit: 10 } } })) });
+  const demo = data?.find((s) => s.slug === "demo" && mayLaunch(s) && !s.locked && s.bindings.length > 0);
+  if (!demo) return null;
   return (
-    <li aria-current={n === now ? "step" : undefined} className={`rounded-lg border bg-surface p-5 ${n === now ? "border-accent" : "border-line"}`}>
-      <div className="flex items-center gap-3">
-        <span aria-hidden className={`flex size-7 shrink-0 items-center justify-center rounded-full text-sm font-semibold ${n < now ? "bg-good-soft text-good-text" : n === now ? "bg-accent text-on-accent" : "bg-sunken text-muted"}`}>
-          {n < now ? <Check className="size-4" /> : n}
-        </span>
-        <h2 className="text-base font-semibold">{title}</h2>
-        {n < now && <span className="sr-only">{t("start.done")}</span>}
+    <div className="mb-4 flex max-w-2xl flex-wrap items-center justify-between gap-x-6 gap-y-2 rounded-lg bg-info-soft px-5 py-3 text-sm text-info-text">
+      <p className="name min-w-0 flex-1 basis-64">{t("start.demo", { name: demo.name })}</p>
+      <LaunchButton safe={demo} compact />
+    </div>
+  );
+}
+
+function Step({ n, now, title, lead, done, children }: { n: number; now: number; title: string; lead: string; done?: ReactNode; children: ReactNode }) {
+  const { t } = useTranslation();
+  const state = n < now ? "done" : n === now ? "now" : "later";
+  const circle = { done: "bg-good-soft text-good-text", now: "bg-accent text-on-accent", later: "border border-line-strong text-muted" }[state];
+  return (
+    <li aria-current={state === "now" ? "step" : undefined} className={`grid grid-cols-[1.75rem_minmax(0,1fr)] gap-x-4 rounded-lg border p-5 ${state === "now" ? "border-accent bg-surface" : "border-line bg-surface"}`}>
+      <span aria-hidden className={`flex size-7 items-center justify-center rounded-full text-sm font-semibold ${circle}`}>
+        {state === "done" ? <Check className="size-4" /> : n}
+      </span>
+      <div className="min-w-0">
+        <h2 className={`text-base leading-7 font-semibold ${state === "later" ? "text-muted" : ""}`}>
+          {title}
+          {state === "done" && <span className="sr-only"> ({t("start.done")})</span>}
+        </h2>
+        {state === "done" ? <div className="mt-1 text-sm">{done}</div> : <p className="name max-w-prose text-sm text-muted">{lead}</p>}
+        {state === "now" && <div className="mt-4">{children}</div>}
       </div>
-      {n === now && lead && <p className="mt-2 text-sm text-muted">{lead}</p>}
-      {n === now && <div className="mt-4">{children}</div>}
-      {n < now && <div className="mt-3 space-y-3">{done}</div>}
     </li>
   );
 }
 
-function MakeResource({ onMade }: { onMade: (id: string) => void }) {
+const line = "flex flex-wrap items-center gap-x-3 gap-y-1";
+
+function ServerMade({ id }: { id?: string }) {
+  const { data, error } = useResource(id);
+  if (error) return <Problem error={error} />;
+  if (!data) return null;
+  return (
+    <p className={line}>
+      <A to={`/resources/${id}`} className={rowLink}>
+        {data.resource.name}
+      </A>
+      <HostKeyState resource={data.resource} />
+    </p>
+  );
+}
+
+function LoginMade({ id }: { id?: string }) {
+  const { data, error } = useAccount(id);
+  if (error) return <Problem error={error} />;
+  if (!data) return null;
+  return (
+    <p className={line}>
+      <A to={`/accounts/${id}`} className={rowLink}>
+        {data.name}
+      </A>
+      <CredentialBadge account={data} />
+    </p>
+  );
+}
+
+function useSafe(id?: string) {
+  return useQuery({ queryKey: ["safes", id], enabled: !!id, queryFn: () => ok(api.GET("/api/v1/safes/{id}", { params: { path: { id: id! } } })) });
+}
+
+function SafeMade({ id }: { id?: string }) {
+  const { data } = useSafe(id);
+  return data ? (
+    <p className="name">
+      <A to={`/safes/${id}`}>{data.name}</A>
+    </p>
+  ) : null;
+}
+
+function MakeServer({ onMade }: { onMade: (id: string) => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const [value, setValue] = useState(freshResource);
   return (
     <EditForm
       bare
-      label={t("start.next")}
+      label={t("start.saveAndTest")}
       save={async () => {
         const made = await ok(api.POST("/api/v1/resources", { body: value }));
         await client.invalidateQueries({ queryKey: ["resources"] });
         onMade(made.id);
       }}
     >
-      {(problems) => <ResourceFields value={value} onChange={setValue} problems={problems} />}
+      {(problems) => <AddressFields value={value} onChange={setValue} problems={problems} />}
     </EditForm>
   );
 }
 
-function ResourceDone({ id }: { id: string }) {
-  const { data, error } = useQuery({
-    queryKey: ["resources", id],
-    queryFn: async () => {
-      const { data, response } = await answer(api.GET("/api/v1/resources/{id}", { params: { path: { id } } }));
-      return { resource: data, version: response.headers.get("ETag") ?? "" };
-    },
-  });
-  if (error) return <Problem error={error} />;
-  if (!data) return <Loading />;
-  return (
-    <>
-      <A to={`/resources/${id}`}>{data.resource.name}</A>
-      <ProbeCard resource={data.resource} version={data.version} mayPin />
-    </>
-  );
-}
-
-function MakeAccount({ resource, onMade }: { resource: string; onMade: (id: string) => void }) {
+function MakeLogin({ resource, onMade }: { resource: string; onMade: (id: string) => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const [value, setValue] = useState<AccountIn>({ ...freshAccount, resource_id: resource });
@@ -119,7 +165,7 @@ function MakeAccount({ resource, onMade }: { resource: string; onMade: (id: stri
   return (
     <EditForm
       bare
-      label={t("start.next")}
+      label={t("start.saveAndTest")}
       save={async () => {
         const made = await ok(api.POST("/api/v1/accounts", { body: { ...value, resource_id: resource, ...((credential.value || credential.private_key) && { credential }) } }));
         setCredential({ kind: "password" });
@@ -129,7 +175,7 @@ function MakeAccount({ resource, onMade }: { resource: string; onMade: (id: stri
     >
       {(problems) => (
         <>
-          <AccountFields value={value} onChange={setValue} problems={problems} />
+          <AccountFields value={value} onChange={setValue} problems={problems} fixed />
           <CredentialFields value={credential} onChange={setCredential} problems={problems} />
         </>
       )}
@@ -137,35 +183,24 @@ function MakeAccount({ resource, onMade }: { resource: string; onMade: (id: stri
   );
 }
 
-function AccountDone({ id }: { id: string }) {
-  const { data, error } = useQuery({ queryKey: ["accounts", id], queryFn: () => ok(api.GET("/api/v1/accounts/{id}", { params: { path: { id } } })) });
-  if (error) return <Problem error={error} />;
-  if (!data) return <Loading />;
-  return (
-    <>
-      <A to={`/accounts/${id}`}>{data.name}</A>
-      <CheckCard account={data} />
-    </>
-  );
-}
-
-function MakeSafe({ resource, account, onMade }: { resource: string; account: string; onMade: (id: string) => void }) {
+/** Called like its server, unless the person calls it otherwise. */
+function MakeSafe({ name, resource, account, onMade }: { name: string; resource: string; account: string; onMade: (id: string) => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const [name, setName] = useState("");
+  const [own, setOwn] = useState<string>();
   return (
     <EditForm
       bare
-      label={t("start.next")}
+      label={t("safes.create")}
       save={async () => {
-        const made = await ok(api.POST("/api/v1/safes", { body: { ...freshSafe, name, bindings: [{ resource_id: resource, account_id: account }] } }));
+        const made = await ok(api.POST("/api/v1/safes", { body: { ...freshSafe, name: own ?? name, bindings: [{ resource_id: resource, account_id: account }] } }));
         await client.invalidateQueries({ queryKey: ["safes"] });
         onMade(made.id);
       }}
     >
       {(problems) => (
         <Field label={t("safes.name")} hint={t("start.safeHint")} error={problems.name}>
-          <Input value={name} onChange={(e) => setName(e.target.value)} autoFocus />
+          <Input value={own ?? name} onChange={(e) => setOwn(e.target.value)} autoFocus />
         </Field>
       )}
     </EditForm>
@@ -174,16 +209,13 @@ function MakeSafe({ resource, account, onMade }: { resource: string; account: st
 
 function Ready({ id }: { id: string }) {
   const { t } = useTranslation();
-  const { data, error, refetch } = useQuery({ queryKey: ["safes", id], queryFn: () => ok(api.GET("/api/v1/safes/{id}", { params: { path: { id } } })) });
-  if (error) return <Problem error={error} />;
+  const { data, error, refetch } = useSafe(id);
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
   if (!data) return <Loading />;
   return (
-    <div className="space-y-4">
-      <p className="text-sm text-muted">{t("start.ready")}</p>
-      <div className="flex flex-wrap gap-2">
-        {data.locked ? <Button onClick={() => void refetch()}>{t("ui.retry")}</Button> : <LaunchButton safe={data} />}
-        <ButtonLink to={`/safes/${id}`}>{t("start.addPeople")}</ButtonLink>
-      </div>
+    <div className="flex flex-wrap gap-2">
+      <LaunchButton safe={data} />
+      <ButtonLink to={`/safes/${id}`}>{t("start.addPeople")}</ButtonLink>
     </div>
   );
 }

@@ -1,0 +1,46 @@
+// The API words its refusals in English. What people meet often is said in
+// their language; all else as the API words it, which is better than nothing.
+import type { TFunction } from "i18next";
+
+/** What the API says → the key of our text, and the numbers in it. */
+const known: [RegExp, string, ...string[]][] = [
+  [/^is (required|empty)$/, "required"],
+  [/^is longer than (\d+) (?:characters|bytes)$/, "atMost", "n"],
+  [/^must have at least (\d+) characters$/, "atLeast", "n"],
+  [/^must have at most (\d+) bytes$/, "atMost", "n"],
+  [/^must be (?:between )?(\d+) (?:to|and) (\d+)$/, "range", "a", "b"],
+  [/^is one of those that everybody tries$/, "common"],
+  [/^is the one in use$/, "inUse"],
+  [/^(is not a host name or an address|must be a name or an address, without scheme or path)$/, "host"],
+  [/^(must be one OpenSSH public key a line|is not an OpenSSH public key line)$/, "hostKey"],
+  [/^is not an OpenSSH public key$/, "publicKey"],
+  [/^is not a private key in OpenSSH or PEM form$/, "privateKey"],
+  [/^is required: the key is encrypted$/, "passphraseNeeded"],
+  [/^does not open the key$/, "passphraseWrong"],
+  [/^Authentication failed\.$/, "authFailed"],
+  [/^Some fields are not acceptable\.$/, "fields"],
+  [/^There is no such object\.$/, "notFound"],
+  [/^You do not have permission to do this\.$/, "forbidden"],
+  [/^Something went wrong on our side\.$/, "internal"],
+  [/^This cannot be done right now\.$/, "unavailable"],
+  [/^This is at odds with what is there\.$/, "conflict"],
+  [/^You have no access to this organization\.$/, "orgDenied"],
+  [/^This safe is locked$/, "locked"],
+  [/^Vault is sealed/, "sealed"],
+  [/^Too many requests\. Retry after (\d+) seconds\.$/, "tooMany", "n"],
+  [/^Host unreachable$/, "unreachable"],
+  [/^Host key verification failed$/, "keyMismatch"],
+  [/^Authentication failed$/, "targetRefused"],
+  [/^The account has no credential yet\.$/, "noCredential"],
+  [/^This person is a member already\.$/, "isMember"],
+  [/^This session is over\.$/, "sessionOver"],
+];
+
+/** A sentence of the API, or what it says of a field, for people. */
+export function words(t: TFunction, said: string): string {
+  for (const [pattern, key, ...places] of known) {
+    const m = pattern.exec(said);
+    if (m) return t(`ui.words.${key}`, Object.fromEntries(places.map((p, i) => [p, m[i + 1]])));
+  }
+  return said;
+}
