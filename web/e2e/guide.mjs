@@ -18,7 +18,6 @@ await run(async () => {
   await page.getByText("Pinned", { exact: true }).first().waitFor();
 
   const account = page.locator('li[aria-current="step"]');
-  await account.getByLabel("Name", { exact: true }).fill("Deploy");
   await account.getByLabel("Username").fill(world.target.user);
   await account.getByLabel("Password", { exact: true }).fill(world.target.password);
   await account.getByRole("button", { name: "Save and test" }).click();

@@ -1,15 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { create, type Player } from "asciinema-player";
 import "asciinema-player/dist/bundle/asciinema-player.css";
-import { Download, ShieldAlert, ShieldCheck } from "lucide-react";
+import { ChevronLeft, Download, ShieldAlert, ShieldCheck } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok } from "../api/client";
-import { clock } from "../format";
+import { clock, exact } from "../format";
 import { Button } from "../ui/button";
 import { Alert, Badge, Loading, Problem } from "../ui/feedback";
 import { textLink } from "../ui/link";
-import { Time } from "../ui/page";
 import { download, load, type Loaded, type Progress } from "./load";
 
 export function RecordingPage({ id }: { id: string }) {
@@ -19,24 +18,26 @@ export function RecordingPage({ id }: { id: string }) {
   const recording = useQuery({ queryKey: ["recordings", id], queryFn: () => ok(api.GET("/api/v1/recordings/{id}", { params: { path: { id } } })) });
   const loaded = useQuery({ queryKey: ["recordings", id, "loaded"], queryFn: ({ signal }) => load(id, setProgress, signal), staleTime: Infinity, retry: false });
 
-  const title = t("player.title");
+  const r = recording.data;
+  const title = r?.user_email ? t("sessions.of", { user: r.user_email, safe: r.safe_name || r.safe_id }) : t("player.title");
   useEffect(() => {
     document.title = `${title} · VaultPAM`;
   }, [title]);
-  const r = recording.data;
   return (
     <main id="main" className="mx-auto flex min-h-dvh max-w-[110rem] flex-col gap-4 p-4">
       <header className="flex flex-wrap items-center justify-between gap-3">
         <div className="min-w-0">
           <p className="text-sm">
-            <a href="/recordings" className={textLink}>
+            <a href="/recordings" className="-ml-1 inline-flex items-center gap-0.5 text-muted underline-offset-4 hover:text-text hover:underline">
+              <ChevronLeft aria-hidden className="size-4" />
               {t("player.back")}
             </a>
           </p>
           <h1 className="name text-xl font-semibold">{title}</h1>
           {r && (
             <p className="name text-sm text-muted">
-              <Time at={r.started_at} /> ·{" "}
+              {r.account_name && `${r.account_name} ${t("safes.at")} ${r.resource_name} · `}
+              {exact(r.started_at)} ·{" "}
               <a href={`/sessions/${r.session_id}`} className={textLink}>
                 {t("player.session")}
               </a>
@@ -93,7 +94,7 @@ function Screen({ loaded }: { loaded: Loaded }) {
     const p = create(
       { data: [], parser: () => ({ cols: loaded.cols, rows: loaded.rows, events: loaded.events, ...(skip && { idleTimeLimit: idle }) }) },
       box.current!,
-      { fit: "both", controls: true, preload: true, speed, startAt: at, theme: "asciinema", terminalFontFamily: "var(--font-mono), monospace" },
+      { fit: "both", controls: true, preload: true, speed, startAt: at, poster: "npt:0:01", theme: "asciinema", terminalFontFamily: "var(--font-mono), monospace" },
     );
     player.current = p;
     return () => p.dispose();

@@ -38,6 +38,7 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
     const term = new Terminal({
       fontFamily: getComputedStyle(document.documentElement).getPropertyValue("--font-mono") || "monospace",
       fontSize: 14,
+      lineHeight: 1.2, // less cuts off underscores and the tails of letters
       scrollback: 5000,
       cursorBlink: true,
       // What a target shows may look like a link; it never is one here.
@@ -139,8 +140,8 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
   }, [over, seen]);
   return (
     <section aria-label={t("terminal.title")} className="flex h-full flex-col bg-surface">
-      <div className="flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-1 text-xs text-muted">
-        <Steps state={state} />
+      <div className="flex min-h-9 flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-3 py-1 text-xs text-muted empty:hidden">
+        {!state.end && <Steps state={state} />}
         {state.ready && !over && (
           <>
             {state.ready.recording_id && (
@@ -193,7 +194,8 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
   );
 }
 
-/** The gates of a launch, in the order in which they open. */
+/** The gates of a launch, in the order in which they open; the last one alone
+ * once all have. */
 function Steps({ state }: { state: State }) {
   const { t } = useTranslation();
   const order = ["launch", "connect", "live"] as const;
@@ -201,6 +203,7 @@ function Steps({ state }: { state: State }) {
   return (
     <ol className="flex flex-wrap gap-x-4" aria-label={t("terminal.steps")}>
       {order.map((s, i) => {
+        if (state.step === "live" && s !== "live") return null;
         const failed = i === at && !!state.error;
         const done = i < at || (s === "live" && state.step === "live");
         const Icon = failed ? CircleX : done ? CircleCheck : i === at ? LoaderCircle : Circle;

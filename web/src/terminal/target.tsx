@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { useEffect, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../api/client";
 import { useTargets } from "../pages/safes/targets";
@@ -7,9 +8,15 @@ import { Card } from "../ui/page";
 import type { Want } from "./workspace";
 
 /** Asks where to, when the Safe leads to several targets and none was named. */
-export function Target({ want, onChoose, children }: { want: Want; onChoose: (resource: string, account: string) => void; children: React.ReactNode }) {
+export function Target({ want, onTitle, onChoose, children }: { want: Want; onTitle: (title: string) => void; onChoose: (resource: string, account: string) => void; children: ReactNode }) {
   const named = !!want.resource;
   const { data, error } = useQuery({ queryKey: ["safes", want.safe], enabled: !named, queryFn: () => ok(api.GET("/api/v1/safes/{id}", { params: { path: { id: want.safe } } })) });
+  const asks = !named && data && data.bindings.length > 1 ? data.name : undefined;
+  useEffect(() => {
+    if (asks) onTitle(asks);
+    // The callback is new in each render; a name is not.
+    // eslint-disable-next-line
+  }, [asks]);
   if (named || (data && data.bindings.length < 2) || error) return children; // the launch itself says what is wrong
   if (!data) return <Loading />;
   return <Choice safe={data} onChoose={onChoose} />;

@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Columns2, Plus, X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -6,6 +6,7 @@ import { api, ok } from "../api/client";
 import { Button, IconButton } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Empty, Loading, Problem } from "../ui/feedback";
+import { Field, Input } from "../ui/field";
 import { mayLaunch } from "../pages/safes/launch";
 import { Pane } from "./pane";
 import { Target } from "./target";
@@ -95,7 +96,7 @@ export function Workspace() {
       <div className={`grid min-h-0 flex-1 ${visible.length > 1 ? "grid-rows-2 gap-px bg-line md:grid-cols-2 md:grid-rows-1" : ""}`}>
         {tabs.map((w) => (
           <div key={w.key} hidden={!visible.includes(w.key)} className="min-h-0 min-w-0">
-            <Target want={w} onChoose={(resource, account) => setTabs((all) => all.map((x) => (x === w ? { ...w, resource, account } : x)))}>
+            <Target want={w} onTitle={(s) => setTitles((x) => ({ ...x, [w.key]: s }))} onChoose={(resource, account) => setTabs((all) => all.map((x) => (x === w ? { ...w, resource, account } : x)))}>
               <Pane want={w} seen={visible.includes(w.key)} onTitle={(s) => setTitles((x) => ({ ...x, [w.key]: s }))} onOpen={(o) => setOpen((x) => ({ ...x, [w.key]: o }))} />
             </Target>
           </div>
@@ -114,21 +115,25 @@ export function Workspace() {
 /** Chooses the Safe of a new tab. */
 function Pick({ onClose, onPick }: { onClose: () => void; onPick: (w: Omit<Want, "key">) => void }) {
   const { t } = useTranslation();
-  const { data, error } = useQuery({ queryKey: ["safes", "launchable"], queryFn: () => ok(api.GET("/api/v1/safes", { params: { query: {} } })) });
+  const [q, setQ] = useState("");
+  const { data, error } = useQuery({ queryKey: ["safes", "launchable", q], placeholderData: keepPreviousData, queryFn: () => ok(api.GET("/api/v1/safes", { params: { query: { q, locked: "false", limit: 100 } } })) });
   const safes = data?.filter((s) => mayLaunch(s) && !s.locked && s.bindings.length > 0);
   return (
     <Dialog title={t("terminal.add")} onClose={onClose}>
+      <Field label={t("terminal.findSafe")}>
+        <Input type="search" value={q} onChange={(e) => setQ(e.target.value)} autoComplete="off" />
+      </Field>
       {error ? (
         <Problem error={error} />
       ) : !safes ? (
         <Loading />
       ) : safes.length === 0 ? (
-        <p className="text-sm text-muted">{t("terminal.noSafes")}</p>
+        <p className="text-sm text-muted">{t(q ? "ui.nothingFits" : "terminal.noSafes")}</p>
       ) : (
         <ul className="max-h-80 divide-y divide-line overflow-y-auto">
           {safes.map((s) => (
             <li key={s.id}>
-              <button type="button" onClick={() => onPick({ safe: s.id })} className="name w-full px-2 py-2.5 text-left text-sm hover:bg-sunken">
+              <button type="button" onClick={() => onPick({ safe: s.id })} className="name w-full rounded px-2 py-2.5 text-left text-sm -outline-offset-2 hover:bg-sunken">
                 {s.name}
               </button>
             </li>

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { answer, ApiError } from "../api/client";
 import { Button, ButtonLink } from "./button";
 import { Alert, Loading, Problem } from "./feedback";
+import { Unread } from "./missing";
 
 interface EditFormProps {
   /** Where Cancel leads; without it the form stays. */
@@ -85,7 +86,7 @@ export function VersionedForm<T extends object, F extends object>(p: VersionedPr
       return got;
     },
   });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/", label: t("overview.title") }} />;
   if (!read || !value) return <Loading />;
 
   const changed = (from: T) => p.fields.filter((f) => JSON.stringify(value[f]) !== JSON.stringify(from[f]));

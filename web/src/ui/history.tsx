@@ -5,10 +5,12 @@ import { useRole } from "../api/session";
 import { Loading, Problem } from "./feedback";
 import { RowLink } from "./link";
 import { Card, CardLink, Time } from "./page";
+import { useTitle } from "./title";
 
 /** What the audit log says of one object, for those who may read the log. */
 export function History({ target }: { target: string }) {
   const { t } = useTranslation();
+  const titled = useTitle();
   const reads = useRole("owner", "admin", "auditor");
   const { data, error } = useQuery({ queryKey: ["audit", "of", target], enabled: reads, queryFn: () => ok(api.GET("/api/v1/audit-events", { params: { query: { target_id: target, limit: 10 } } })) });
   if (!reads) return null;
@@ -22,7 +24,7 @@ export function History({ target }: { target: string }) {
         <ul className="divide-y divide-line text-sm">
           {data.map((e) => (
             <li key={e.id} className="flex flex-wrap justify-between gap-x-4 py-2 first:pt-0 last:pb-0">
-              <RowLink to={`/audit/${e.id}`}>{e.title}</RowLink>
+              <RowLink to={`/audit/${e.id}`}>{titled(e)}</RowLink>
               <span className="name text-muted">
                 {e.actor?.name} · <Time at={e.time} />
               </span>

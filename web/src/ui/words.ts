@@ -9,6 +9,7 @@ const known: [RegExp, string, ...string[]][] = [
   [/^must have at least (\d+) characters$/, "atLeast", "n"],
   [/^must have at most (\d+) bytes$/, "atMost", "n"],
   [/^must be (?:between )?(\d+) (?:to|and) (\d+)$/, "range", "a", "b"],
+  [/^is not an e-mail address$/, "email"],
   [/^is one of those that everybody tries$/, "common"],
   [/^is the one in use$/, "inUse"],
   [/^(is not a host name or an address|must be a name or an address, without scheme or path)$/, "host"],

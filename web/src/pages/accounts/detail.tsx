@@ -10,6 +10,7 @@ import { ActDialog, ConfirmByName } from "../../ui/dialog";
 import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
 import { History } from "../../ui/history";
 import { A } from "../../ui/link";
+import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { CheckCard } from "./check";
@@ -27,7 +28,7 @@ export default function AccountDetail() {
   const path = { id };
   const { data: a, error, refetch } = useQuery({ queryKey: ["accounts", id], queryFn: () => ok(api.GET("/api/v1/accounts/{id}", { params: { path } })) });
   const versions = useQuery({ queryKey: ["accounts", id, "versions"], queryFn: () => ok(api.GET("/api/v1/accounts/{id}/versions", { params: { path } })) });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/accounts", label: t("accounts.title") }} />;
   if (!a) return <Loading />;
   const changed = () => client.invalidateQueries({ queryKey: ["accounts"] });
   return (

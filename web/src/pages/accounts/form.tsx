@@ -8,25 +8,18 @@ export type CredentialIn = Schemas["CredentialIn"];
 
 export const fresh: AccountIn = { name: "", username: "" };
 
-/** With fixed, where it logs in is settled already. */
-export function AccountFields({ value, onChange, problems, fixed }: { value: AccountIn; onChange: (v: AccountIn) => void; problems: Record<string, string>; fixed?: boolean }) {
+export function AccountFields({ value, onChange, problems }: { value: AccountIn; onChange: (v: AccountIn) => void; problems: Record<string, string> }) {
   const { t } = useTranslation();
-  const { data } = useQuery({ queryKey: ["resources", "list", "all"], enabled: !fixed, queryFn: () => ok(api.GET("/api/v1/resources", { params: { query: {} } })) });
+  const { data } = useQuery({ queryKey: ["resources", "list", "all"], queryFn: () => ok(api.GET("/api/v1/resources", { params: { query: {} } })) });
   const set = (change: Partial<AccountIn>) => onChange({ ...value, ...change });
-  const fields = (
-    <>
+  return (
+    <FieldSet legend={t("accounts.what")}>
       <Field label={t("accounts.name")} error={problems.name}>
         <Input value={value.name} onChange={(e) => set({ name: e.target.value })} required autoFocus />
       </Field>
       <Field label={t("accounts.username")} hint={t("accounts.usernameHint")} error={problems.username}>
         <Input value={value.username} onChange={(e) => set({ username: e.target.value })} autoComplete="off" required />
       </Field>
-    </>
-  );
-  if (fixed) return fields;
-  return (
-    <FieldSet legend={t("accounts.what")}>
-      {fields}
       <Field label={t("accounts.resource")} hint={t("accounts.resourceHint")} error={problems.resource_id}>
         <Select value={value.resource_id ?? ""} onChange={(e) => set({ resource_id: (e.target.value || null) as never })}>
           <option value="">{t("accounts.domain")}</option>

@@ -6,6 +6,7 @@ import { useListState, type ListState } from "../../api/list";
 import { useWho } from "../../api/session";
 import { exact } from "../../format";
 import { Button } from "../../ui/button";
+import { useTitle } from "../../ui/title";
 import { find, idOf, useName, useTerm } from "./names";
 import { choices, filterKeys, keys, parse, spans, types, type Choice, type Key, type Problem } from "./query";
 
@@ -13,6 +14,7 @@ import { choices, filterKeys, keys, parse, spans, types, type Choice, type Key, 
  * as a chip, and all of it stands in the URL. */
 export function QueryBar() {
   const { t } = useTranslation();
+  const titled = useTitle();
   const id = useId();
   const [state, set] = useListState();
   const [text, setText] = useState("");
@@ -23,7 +25,7 @@ export function QueryBar() {
 
   const wanted = useLater(wantedName(text), 150);
   const { data: found } = useQuery({ queryKey: ["audit", "find", wanted], enabled: wanted.name.length > 1, staleTime: 30_000, retry: false, queryFn: ({ signal }) => find(wanted.name, wanted.who, signal) });
-  const hits = choices(text, wanted.name.length > 1 && wantedName(text).name === wanted.name ? found : []);
+  const hits = choices(text, wanted.name.length > 1 && wantedName(text).name === wanted.name ? found : [], titled);
   const chosen = Math.min(at, hits.length - 1);
   const chips = [...filterKeys.filter((k) => state[keys[k]]), ...(state.q ? (["q"] as const) : [])];
 
@@ -181,8 +183,10 @@ function Proposal({ choice: c }: { choice: Choice }) {
 function Chip({ name, value, remove }: { name: Key | "q"; value: string; remove: () => void }) {
   const { t } = useTranslation();
   const term = useTerm();
+  const titled = useTitle();
+  const type = types.find((x) => x.type === value);
   const id = useName(name === "actor" || name === "target" ? value : undefined);
-  const shown = name === "type" ? (types.find((x) => x.type === value)?.title ?? value) : name === "category" ? term("categories", value) : id || value;
+  const shown = name === "type" ? (type ? titled(type) : value) : name === "category" ? term("categories", value) : id || value;
   const label = t(`audit.keys.${name}`);
   return (
     <button type="button" onClick={remove} aria-label={t("audit.removeFilter", { filter: `${label}: ${shown}` })} className="inline-flex max-w-full items-center gap-1.5 rounded border border-line bg-sunken py-0.5 pr-1.5 pl-2 text-sm hover:border-line-strong">

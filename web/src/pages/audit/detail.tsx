@@ -7,9 +7,11 @@ import { api, ok, type Schemas } from "../../api/client";
 import { count, exact } from "../../format";
 import { canonical } from "../../evidence/event";
 import { Button, CopyButton } from "../../ui/button";
-import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
+import { Alert, Badge, Loading } from "../../ui/feedback";
 import { A, textLink } from "../../ui/link";
+import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
+import { useTitle } from "../../ui/title";
 import { useTerm } from "./names";
 import { grave } from "./query";
 import { memory, serverOf } from "./server";
@@ -24,6 +26,7 @@ const byPrefix: Record<string, string> = { saf: "safes", res: "resources", acc: 
 export default function EventDetail() {
   const { t } = useTranslation();
   const term = useTerm();
+  const titled = useTitle();
   const { id } = useParams({ strict: false }) as { id: string };
   const { instance } = useSearch({ strict: false }) as { instance?: string };
   const own = instance === "true" ? { instance: "true" } : undefined;
@@ -34,12 +37,12 @@ export default function EventDetail() {
     staleTime: Infinity,
     refetchInterval: (q) => (q.state.data?.leaf_index === null ? 500 : false),
   });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/audit", label: t("audit.title") }} />;
   if (!e) return <Loading />;
   return (
     <>
       <PageHead
-        title={e.title}
+        title={titled(e)}
         parent={{ to: "/audit", search: own, label: t("audit.title") }}
         lead={
           <>

@@ -9,6 +9,7 @@ import { Empty } from "../../ui/feedback";
 import { RowLink } from "../../ui/link";
 import { PageHead } from "../../ui/page";
 import { DataTable, type Column } from "../../ui/table";
+import { useTitle } from "../../ui/title";
 import { QueryBar } from "./bar";
 import { ExportDialog } from "./exporting";
 import { useTerm } from "./names";
@@ -17,6 +18,7 @@ import { grave, keys, request, type Key } from "./query";
 export default function AuditList() {
   const { t } = useTranslation();
   const term = useTerm();
+  const titled = useTitle();
   const [state] = useListState();
   const [exporting, setExporting] = useState(false);
   const query = useList("audit", state, (query) => api.GET("/api/v1/audit-events", { params: { query: request(query as Record<string, string>) } }), { every: state.cursor ? undefined : 5000 });
@@ -30,7 +32,7 @@ export default function AuditList() {
           <span className="flex items-start gap-1.5">
             {grave.has(e.type) && <TriangleAlert role="img" aria-label={t("audit.grave")} className="mt-0.5 size-4 shrink-0 text-warn-text" />}
             <RowLink to={`/audit/${e.id}`} search={instance}>
-              {e.title}
+              {titled(e)}
             </RowLink>
           </span>
           <span className="name line-clamp-2 text-muted md:hidden">{[...new Set([e.actor.name, subject(e)])].filter(Boolean).join(" → ")}</span>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { choices, grave, parse, request, typeOf, types } from "./query";
+import english from "./text.en.json";
 
 describe("what is typed", () => {
   it.each([
@@ -80,4 +81,9 @@ describe("what is asked of the API", () => {
 
 it("warns of types that exist", () => {
   for (const t of grave) expect(types.map((x) => x.type)).toContain(t);
+});
+
+it("every type of event has a name of its own", () => {
+  expect(Object.keys(english.events).sort()).toEqual(types.map((x) => x.type).sort());
+  expect(new Set(Object.values(english.events)).size).toBe(types.length);
 });

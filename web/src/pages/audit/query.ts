@@ -132,14 +132,15 @@ export interface Choice {
 const limit = 7;
 
 /** What may be meant by what stands in the bar so far; found is what the
- * server knows under that name. The first one is what Enter does. */
-export function choices(text: string, found: Choice[] = []): Choice[] {
+ * server knows under that name, titled what a type is called on the page. The
+ * first one is what Enter does. */
+export function choices(text: string, found: Choice[] = [], titled = (e: EventType) => e.title): Choice[] {
   const t = text.trim();
   const m = /^([A-Za-z]+):"?([^"]*)"?$/.exec(t);
   const key = m && (m[1]!.toLowerCase() as Key);
   if (key && filterKeys.includes(key)) {
     const rest = m[2]!.trim();
-    if (key === "type") return matching(rest).slice(0, 12);
+    if (key === "type") return matching(rest, titled).slice(0, 12);
     if (key === "category") return categories.filter((c) => c.startsWith(rest.toLowerCase())).map((c) => ({ key, set: { category: c }, label: c }));
     if (key === "ip") return rest ? [{ key, set: { source_ip: rest }, label: rest }] : [];
     return found.filter((c) => c.key === key);
@@ -149,17 +150,17 @@ export function choices(text: string, found: Choice[] = []): Choice[] {
   if (whole.problems.length > 0 || Object.keys(whole.set).some((k) => k !== "q") || whole.names.actor || whole.names.target) return [];
   return [
     { set: { q: whole.set.q ?? t }, label: whole.set.q ?? t },
-    ...matching(t).slice(0, limit),
+    ...matching(t, titled).slice(0, limit),
     ...(isAddress(t) ? [{ key: "ip" as const, set: { source_ip: t }, label: t }] : []),
     ...found,
   ];
 }
 
-function matching(text: string): Choice[] {
+function matching(text: string, titled: (e: EventType) => string): Choice[] {
   const words = text.toLowerCase().split(/[\s_-]+/).filter(Boolean);
   return types
-    .filter((t) => words.every((w) => t.title.toLowerCase().includes(w)))
-    .map((t) => ({ key: "type", set: { type: t.type }, label: t.title, detail: t.type }));
+    .filter((t) => words.every((w) => `${t.title} ${titled(t)}`.toLowerCase().includes(w)))
+    .map((t) => ({ key: "type", set: { type: t.type }, label: titled(t), detail: t.type }));
 }
 
 function isAddress(text: string): boolean {

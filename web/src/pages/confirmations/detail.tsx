@@ -5,9 +5,10 @@ import { useTranslation } from "react-i18next";
 import { api, ok } from "../../api/client";
 import { Button } from "../../ui/button";
 import { ActDialog } from "../../ui/dialog";
-import { Badge, Loading, Problem } from "../../ui/feedback";
+import { Badge, Loading } from "../../ui/feedback";
 import { History } from "../../ui/history";
 import { A } from "../../ui/link";
+import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { tones } from "./list";
 
@@ -19,7 +20,7 @@ export default function ConfirmationDetail() {
   const params = { path: { id } };
   const { data: c, error, refetch } = useQuery({ queryKey: ["confirmations", id], queryFn: () => ok(api.GET("/api/v1/confirmations/{id}", { params })) });
   const safe = useQuery({ queryKey: ["safes", c?.safe_id], enabled: !!c, queryFn: () => ok(api.GET("/api/v1/safes/{id}", { params: { path: { id: c!.safe_id } } })) });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/confirmations", label: t("confirmations.title") }} />;
   if (!c) return <Loading />;
   // A redirection that was rejected goes on holding credentials back, and may
   // still be confirmed.

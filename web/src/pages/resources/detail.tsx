@@ -7,9 +7,10 @@ import { answer, api, ok } from "../../api/client";
 import { useRole } from "../../api/session";
 import { Button, ButtonLink } from "../../ui/button";
 import { ConfirmByName } from "../../ui/dialog";
-import { Alert, Loading, Problem } from "../../ui/feedback";
+import { Alert, Loading } from "../../ui/feedback";
 import { History } from "../../ui/history";
 import { A } from "../../ui/link";
+import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { types } from "./form";
@@ -32,7 +33,7 @@ export default function ResourceDetail() {
       return { resource: data, version: response.headers.get("ETag") ?? "" };
     },
   });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/resources", label: t("resources.title") }} />;
   if (!data) return <Loading />;
   const r = data.resource;
   return (

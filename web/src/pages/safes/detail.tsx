@@ -11,6 +11,7 @@ import { ActDialog, ConfirmByName } from "../../ui/dialog";
 import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
 import { History } from "../../ui/history";
 import { RowLink } from "../../ui/link";
+import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { types } from "../resources/form";
@@ -27,7 +28,7 @@ export default function SafeDetail() {
   const [dialog, setDialog] = useState<"lock" | "delete">();
   const admin = useRole("owner", "admin");
   const { data: safe, error, refetch } = useQuery({ queryKey: ["safes", id], queryFn: () => ok(api.GET("/api/v1/safes/{id}", { params: { path: { id } } })) });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/safes", label: t("safes.title") }} />;
   if (!safe) return <Loading />;
 
   const manages = safe.role === "manager";

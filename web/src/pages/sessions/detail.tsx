@@ -6,9 +6,10 @@ import { useTranslation } from "react-i18next";
 import { api, ok } from "../../api/client";
 import { bytes, clock } from "../../format";
 import { Button, buttonClass } from "../../ui/button";
-import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
+import { Alert, Badge, Loading } from "../../ui/feedback";
 import { History } from "../../ui/history";
 import { A } from "../../ui/link";
+import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { isOpen, Terminate, tones } from "./list";
 
@@ -21,7 +22,7 @@ export default function SessionDetail() {
     queryFn: () => ok(api.GET("/api/v1/sessions/{id}", { params: { path: { id } } })),
     refetchInterval: (q) => (q.state.data && isOpen(q.state.data) ? 2000 : false),
   });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/sessions", label: t("sessions.title") }} />;
   if (!s) return <Loading />;
   const length = Date.parse(s.ended_at ?? new Date().toISOString()) - Date.parse(s.started_at);
   return (

@@ -1,17 +1,17 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Check } from "lucide-react";
-import { useState, type ReactNode } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { api, ok } from "../../api/client";
+import { api, ok, type Schemas } from "../../api/client";
 import { useWho } from "../../api/session";
-import { ButtonLink } from "../../ui/button";
+import { Button, ButtonLink } from "../../ui/button";
 import { Loading, Problem } from "../../ui/feedback";
 import { Field, Input } from "../../ui/field";
 import { EditForm } from "../../ui/form";
 import { A, rowLink } from "../../ui/link";
 import { PageHead } from "../../ui/page";
-import { AccountFields, CredentialFields, fresh as freshAccount, type AccountIn, type CredentialIn } from "../accounts/form";
+import { CredentialFields, type CredentialIn } from "../accounts/form";
 import { CredentialBadge } from "../accounts/list";
 import { AddressFields, fresh as freshResource } from "../resources/form";
 import { HostKeyState } from "../resources/list";
@@ -34,20 +34,34 @@ export default function Guide() {
   const who = useWho();
   const made = useSearch({ strict: false }) as Made;
   const navigate = useNavigate();
-  const put = (change: Made) => void navigate({ to: "/start" as never, search: { ...made, ...change } as never });
+  const show = (search: Made, replace = false) => void navigate({ to: "/start" as never, search: search as never, replace });
+  const put = (change: Made) => show({ ...made, ...change });
   const org = who.memberships.find((m) => m.org_id === who.org)?.name ?? "";
   const { data: server } = useResource(made.resource);
   const now = !made.reached ? 1 : !made.checked ? 2 : !made.safe ? 3 : 4;
+  // Who looks at another page in between comes back to where they were.
+  const at = JSON.stringify(made);
+  useEffect(() => {
+    const left = sessionStorage.getItem("guide");
+    if (now === 4) sessionStorage.removeItem("guide");
+    else if (made.resource) sessionStorage.setItem("guide", at);
+    else if (left) show(JSON.parse(left) as Made, true);
+    // eslint-disable-next-line
+  }, [at]);
+  const restart = () => {
+    sessionStorage.removeItem("guide");
+    show({});
+  };
   return (
     <>
-      <PageHead title={t("start.title")} lead={t("start.lead")} />
+      <PageHead title={t("start.title")} lead={t("start.lead")} actions={made.resource && <Button onClick={restart}>{t("start.restart")}</Button>} />
       {!made.resource && <Demo />}
       <ol className="max-w-2xl space-y-4">
         <Step n={1} now={now} title={t("start.resource")} lead={t("start.resourceLead", { name: org })} done={<ServerMade id={made.resource} />}>
           {made.resource ? <TestServer id={made.resource} onDone={() => put({ reached: "1" })} /> : <MakeServer onMade={(resource) => put({ resource })} />}
         </Step>
         <Step n={2} now={now} title={t("start.account")} lead={t("start.accountLead")} done={<LoginMade id={made.account} />}>
-          {made.account ? <TestLogin id={made.account} onDone={() => put({ checked: "1" })} /> : <MakeLogin resource={made.resource!} onMade={(account) => put({ account })} />}
+          {made.account ? <TestLogin id={made.account} onDone={() => put({ checked: "1" })} /> : <MakeLogin server={server?.resource} onMade={(account) => put({ account })} />}
         </Step>
         <Step n={3} now={now} title={t("start.safe")} lead={t("start.safeLead")} done={<SafeMade id={made.safe} />}>
           <MakeSafe name={server?.resource.name ?? ""} resource={made.resource!} account={made.account!} onMade={(safe) => put({ safe })} />
@@ -133,7 +147,9 @@ function SafeMade({ id }: { id?: string }) {
   const { data } = useSafe(id);
   return data ? (
     <p className="name">
-      <A to={`/safes/${id}`}>{data.name}</A>
+      <A to={`/safes/${id}`} className={rowLink}>
+        {data.name}
+      </A>
     </p>
   ) : null;
 }
@@ -157,17 +173,18 @@ function MakeServer({ onMade }: { onMade: (id: string) => void }) {
   );
 }
 
-function MakeLogin({ resource, onMade }: { resource: string; onMade: (id: string) => void }) {
+/** Called by where it leads; it can be called otherwise on its own page. */
+function MakeLogin({ server, onMade }: { server?: Schemas["Resource"]; onMade: (id: string) => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const [value, setValue] = useState<AccountIn>({ ...freshAccount, resource_id: resource });
+  const [username, setUsername] = useState("");
   const [credential, setCredential] = useState<CredentialIn>({ kind: "password" });
   return (
     <EditForm
       bare
       label={t("start.saveAndTest")}
       save={async () => {
-        const made = await ok(api.POST("/api/v1/accounts", { body: { ...value, resource_id: resource, ...((credential.value || credential.private_key) && { credential }) } }));
+        const made = await ok(api.POST("/api/v1/accounts", { body: { name: username && `${username}@${server!.name}`.slice(0, 256), username, resource_id: server!.id, ...((credential.value || credential.private_key) && { credential }) } }));
         setCredential({ kind: "password" });
         await client.invalidateQueries({ queryKey: ["accounts"] });
         onMade(made.id);
@@ -175,7 +192,9 @@ function MakeLogin({ resource, onMade }: { resource: string; onMade: (id: string
     >
       {(problems) => (
         <>
-          <AccountFields value={value} onChange={setValue} problems={problems} fixed />
+          <Field label={t("accounts.username")} hint={t("accounts.usernameHint")} error={problems.username}>
+            <Input value={username} onChange={(e) => setUsername(e.target.value)} autoComplete="off" required autoFocus />
+          </Field>
           <CredentialFields value={credential} onChange={setCredential} problems={problems} />
         </>
       )}
