@@ -83,7 +83,8 @@ it("warns of types that exist", () => {
   for (const t of grave) expect(types.map((x) => x.type)).toContain(t);
 });
 
-it("every type of event has a name of its own", () => {
-  expect(Object.keys(english.events).sort()).toEqual(types.map((x) => x.type).sort());
-  expect(new Set(Object.values(english.events)).size).toBe(types.length);
+it("names of events are of types that there are, and no two are alike", () => {
+  const known = new Set(types.map((x) => x.type));
+  expect(Object.keys(english.events).filter((x) => !known.has(x))).toEqual([]);
+  expect(new Set(Object.values(english.events)).size).toBe(Object.keys(english.events).length);
 });
