@@ -35,6 +35,7 @@ import (
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
+	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
 	"vaultpam/pam/stats"
@@ -64,6 +65,8 @@ type Server struct {
 	accounts      *account.Service
 	checkouts     *checkout.Service
 	confirmations *confirmation.Service
+	rules         *rulebook.Books
+	policies      *rulebook.Service
 	sessions      *session.Service
 	recordings    *recording.Service
 	audit         *audit.Log
@@ -165,6 +168,8 @@ func (s *Server) assemble() error {
 	s.resources = resource.New(s.db, s.scribe, s.clock, s.ids)
 	s.accounts = account.New(s.db, s.vault, s.scribe, s.clock, s.ids)
 	s.checkouts = checkout.New(s.db, s.safes, s.scribe, s.clock)
+	s.rules = rulebook.NewBooks(s.db, s.cfg.DatabaseURL != "", s.log)
+	s.policies = rulebook.New(s.db, s.rules, s.scribe, s.clock, s.ids)
 	s.confirmations = confirmation.New(s.db, s.scribe, s.clock, s.ids)
 	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
 	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)
@@ -183,6 +188,7 @@ func (s *Server) assemble() error {
 	s.limiter = edge.NewRateLimiter(limits, s.clock)
 	s.metrics = newMetrics(s)
 	s.db.Subscribe(s.identity.Changed)
+	s.db.Subscribe(s.rules.Changed)
 	return nil
 }
 
@@ -200,7 +206,7 @@ func (s *Server) assembleBroker() error {
 		}
 	}
 	s.broker = broker.New(broker.Deps{
-		Store: s.db, Secrets: s.db, Actors: s.identity, Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed },
+		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed },
 		Recordings: s.recordings, Audit: s.db.Audit(), Scribe: s.scribe, Dialer: s.dialer(rules),
 		Targets: map[pam.Protocol]broker.Target{pam.SSH: sshTarget{}}, IDs: s.ids, Clock: s.clock, Log: s.log,
 	})
@@ -212,7 +218,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Policies: s.policies, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"vaultpam/pam/checkout"
 	"vaultpam/pam/confirmation"
 	"vaultpam/pam/resource"
+	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/store"
 	"vaultpam/store/storetest"
@@ -33,6 +35,8 @@ type world struct {
 	accounts  *account.Service
 	changes   *confirmation.Service
 	checkouts *checkout.Service
+	rules     *rulebook.Books
+	policies  *rulebook.Service
 	scribe    *audit.Scribe
 
 	owner, admin, other, operator, auditor, stranger pam.Actor // stranger is the owner of the other organization
@@ -77,6 +81,9 @@ func (w *world) use(db *store.DB) {
 	w.accounts = account.New(db, plainSealer{}, w.scribe, w.clock, w.ids)
 	w.changes = confirmation.New(db, w.scribe, w.clock, w.ids)
 	w.checkouts = checkout.New(db, w.safes, w.scribe, w.clock)
+	w.rules = rulebook.NewBooks(db, false, slog.New(slog.DiscardHandler))
+	db.Subscribe(w.rules.Changed)
+	w.policies = rulebook.New(db, w.rules, w.scribe, w.clock, w.ids)
 }
 
 // sql runs a statement for a fixture.

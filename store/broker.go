@@ -39,8 +39,8 @@ func (db *DB) SafesOf(ctx context.Context, user pam.UserID, org pam.OrgID, ref s
 func (db *DB) Standings(ctx context.Context, node string, now time.Time) ([]broker.Standing, error) {
 	out, err := list(ctx, db, func(r row) (broker.Standing, error) {
 		var s broker.Standing
-		return s, r.Scan(&s.Session, &s.KillReason, &s.OrgRole, &s.SafeRole, &s.Locked, &s.Bound)
-	}, `SELECT x.session_id, x.kill_reason, COALESCE(m.role, ''), COALESCE(sm.role, ''), COALESCE(s.locked, TRUE), b.safe_id IS NOT NULL
+		return s, r.Scan(&s.Session, &s.KillReason, &s.OrgRole, &s.SafeRole, &s.Locked, &s.Bound, &s.Version)
+	}, `SELECT x.session_id, x.kill_reason, COALESCE(m.role, ''), COALESCE(sm.role, ''), COALESCE(s.locked, TRUE), b.safe_id IS NOT NULL, COALESCE(s.version, 0)
 		FROM sessions x
 		LEFT JOIN memberships m ON m.org_id = x.org_id AND m.user_id = x.user_id AND m.status = 'active'
 		LEFT JOIN safes s ON s.org_id = x.org_id AND s.safe_id = x.safe_id

@@ -19,13 +19,13 @@ func scanCheckout(r row) (checkout.Checkout, error) {
 }
 
 // CreateCheckout stores a checkout that is out.
-func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, e audit.Entry) error {
+func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, events ...audit.Entry) error {
 	return db.write(ctx, "create checkout", func(ctx context.Context, tx *Tx) error {
 		_, err := tx.exec(ctx, `INSERT INTO checkouts (org_id, checkout_id, safe_id, account_id, user_id, username, status, version, reason, created_at, expires_at, checked_in_at, checked_in_by)
 			VALUES (?, ?, ?, ?, ?, ?, 'checked_out', ?, ?, ?, ?, 0, '')`,
 			org, c.ID, c.Safe, c.Account, c.User, c.Username, c.Version, c.Reason, micros(c.CreatedAt), micros(c.ExpiresAt))
 		return err
-	}, e)
+	}, events...)
 }
 
 // CheckoutByID returns a checkout of org.

@@ -56,9 +56,9 @@ func firstHold(ctx context.Context, tx *Tx, org pam.OrgID, resource pam.Resource
 }
 
 func insertConfirmation(ctx context.Context, tx *Tx, org pam.OrgID, c confirmation.Confirmation, proposal string) error {
-	_, err := tx.exec(ctx, `INSERT INTO confirmations (org_id, confirmation_id, kind, status, safe_id, resource_id, account_id, dual, summary, proposal, requested_by, created_at, decided_by, decided_at)
-		VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, '', 0)`,
-		org, c.ID, c.Kind, c.Safe, c.Resource, c.Account, c.Dual, c.Summary, proposal, c.RequestedBy, micros(c.CreatedAt))
+	_, err := tx.exec(ctx, `INSERT INTO confirmations (org_id, confirmation_id, kind, status, safe_id, resource_id, account_id, dual, summary, proposal, requested_by, created_at, decided_by, decided_at, policy_id)
+		VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, '', 0, ?)`,
+		org, c.ID, c.Kind, c.Safe, c.Resource, c.Account, c.Dual, c.Summary, proposal, c.RequestedBy, micros(c.CreatedAt), c.Policy)
 	return err
 }
 
@@ -82,7 +82,7 @@ func (db *DB) ProposeSafe(ctx context.Context, org pam.OrgID, p safe.Proposal, e
 			[]any{org, s.ID, p.Version}, `SELECT 1 FROM safes WHERE org_id = ? AND safe_id = ?`, org, s.ID); err != nil {
 			return err
 		}
-		if _, err := tx.exec(ctx, `UPDATE confirmations SET status = 'superseded', decided_at = ? WHERE org_id = ? AND safe_id = ? AND kind = 'weakening' AND status = 'pending'`,
+		if _, err := tx.exec(ctx, `UPDATE confirmations SET status = 'superseded', decided_at = ? WHERE org_id = ? AND safe_id = ? AND kind = 'weakening' AND policy_id = '' AND status = 'pending'`,
 			micros(p.At), org, s.ID); err != nil {
 			return err
 		}
@@ -92,11 +92,11 @@ func (db *DB) ProposeSafe(ctx context.Context, org pam.OrgID, p safe.Proposal, e
 	}, e)
 }
 
-const confirmationColumns = `c.org_id, c.confirmation_id, c.kind, c.status, c.safe_id, c.resource_id, c.account_id, c.dual, c.summary, c.requested_by, c.created_at, c.decided_by, c.decided_at`
+const confirmationColumns = `c.org_id, c.confirmation_id, c.kind, c.status, c.safe_id, c.resource_id, c.account_id, c.dual, c.summary, c.requested_by, c.created_at, c.decided_by, c.decided_at, c.policy_id`
 
 func scanConfirmation(r row) (confirmation.Confirmation, error) {
 	var c confirmation.Confirmation
-	err := r.Scan(&c.Org, &c.ID, &c.Kind, &c.Status, &c.Safe, &c.Resource, &c.Account, &c.Dual, &c.Summary, &c.RequestedBy, intoTime(&c.CreatedAt), &c.DecidedBy, intoTime(&c.DecidedAt))
+	err := r.Scan(&c.Org, &c.ID, &c.Kind, &c.Status, &c.Safe, &c.Resource, &c.Account, &c.Dual, &c.Summary, &c.RequestedBy, intoTime(&c.CreatedAt), &c.DecidedBy, intoTime(&c.DecidedAt), &c.Policy)
 	return c, err
 }
 
@@ -148,6 +148,9 @@ func (db *DB) DecideConfirmation(ctx context.Context, org pam.OrgID, c confirmat
 			return err
 		}
 		tx.changed(org, pam.SubjectSafe, string(c.Safe))
+		if c.Policy != "" {
+			return decidePart(ctx, tx, org, c, d)
+		}
 		if c.Kind != confirmation.Weakening || d.To != confirmation.Confirmed {
 			return nil
 		}

@@ -18,10 +18,10 @@ import (
 type page struct {
 	file string
 	path string              // a path.Match pattern of what it serves; "": all that no other does
-	more map[string][]string // allowed beside policy: directive → sources
+	more map[string][]string // allowed beside sources: directive → sources
 }
 
-// pages is every document, and all that any of them may do beyond policy. One
+// pages is every document, and all that any of them may do beyond sources. One
 // that was not built is served by index.html, as strictly as that.
 var pages = []page{
 	// The terminal and the player set styles on elements.
@@ -32,9 +32,9 @@ var pages = []page{
 	{file: "index.html"},
 }
 
-// policy is what every document may load: nothing but this server's own files
+// sources is what every document may load: nothing but this server's own files
 // and API. Data URLs are for pictures alone.
-var policy = map[string][]string{
+var sources = map[string][]string{
 	"default-src":     {"'none'"},
 	"script-src":      {"'self'"},
 	"style-src":       {"'self'"},
@@ -49,8 +49,8 @@ var policy = map[string][]string{
 
 func (p page) csp() string {
 	var out []string
-	for _, directive := range slices.Sorted(maps.Keys(policy)) {
-		out = append(out, directive+" "+strings.Join(append(slices.Clone(policy[directive]), p.more[directive]...), " "))
+	for _, directive := range slices.Sorted(maps.Keys(sources)) {
+		out = append(out, directive+" "+strings.Join(append(slices.Clone(sources[directive]), p.more[directive]...), " "))
 	}
 	return strings.Join(out, "; ")
 }

@@ -33,6 +33,7 @@ import (
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
+	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
 	"vaultpam/pam/stats"
@@ -56,6 +57,7 @@ type Deps struct {
 	Accounts      *account.Service
 	Checkouts     *checkout.Service
 	Confirmations *confirmation.Service
+	Policies      *rulebook.Service
 	Sessions      *session.Service
 	Recordings    *recording.Service
 	Audit         *audit.Log

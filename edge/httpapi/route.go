@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	v1 "vaultpam/api/v1"
 	"vaultpam/edge"
 	"vaultpam/pam"
 	"vaultpam/pam/identity"
@@ -90,6 +91,11 @@ func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*
 	}
 	if rt.body != nil {
 		documentBody(a.huma.OpenAPI(), op, rt)
+	}
+	if typeOf[O]() == typeOf[deletion[v1.Policy]]() {
+		answers := a.huma.OpenAPI().Paths[op.Path].Delete.Responses
+		answers["202"] = &huma.Response{Description: "It waits for managers", Content: answers["204"].Content}
+		answers["204"] = &huma.Response{Description: "No Content"}
 	}
 }
 

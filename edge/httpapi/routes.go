@@ -85,6 +85,17 @@ func (a *API) routes() {
 	serve(a, route{"POST /confirmations/{id}/confirm", "Confirm it", member, "-", ok, sensitive, nil}, a.confirm)
 	serve(a, route{"POST /confirmations/{id}/reject", "Reject it", member, "-", ok, sensitive, nil}, a.reject)
 
+	serve(a, route{"GET /policies", "Policies, newest first", member, "policies:read", ok, 0, nil}, a.listPolicies)
+	serve(a, route{"POST /policies", "Make a policy, as a draft", member, "policies:write", created, sensitive, typeOf[v1.PolicyIn]()}, a.postPolicy)
+	serve(a, route{"GET /policies/templates", "Policies to begin with", member, "policies:read", ok, 0, nil}, a.listPolicyTemplates)
+	serve(a, route{"GET /policies/{id}", "One policy", member, "policies:read", ok, 0, nil}, a.getPolicy)
+	serve(a, route{"PATCH /policies/{id}", "Change a policy; an active one at once", member, "policies:write", ok, sensitive, typeOf[v1.PolicyIn]()}, a.patchPolicy)
+	serve(a, route{"DELETE /policies/{id}", "Delete a policy; 202 where managers have to confirm first", member, "policies:write", none, sensitive, nil}, a.deletePolicy)
+	serve(a, route{"POST /policies/{id}/activate", "Let a policy count", member, "policies:write", ok, sensitive, nil}, a.activatePolicy)
+	serve(a, route{"POST /policies/{id}/disable", "Let a policy count no more", member, "policies:write", ok, sensitive, nil}, a.disablePolicy)
+	serve(a, route{"POST /policies/{id}/preview", "What it would have changed in the last days", member, "policies:write", ok, sensitive | bodyOptional, typeOf[v1.PolicyPreviewIn]()}, a.previewPolicy)
+	serve(a, route{"POST /access-decisions", "Try a decision, and learn why", member, "policies:read", ok, 0, nil}, a.postAccessDecision)
+
 	serve(a, route{"GET /sessions", "Sessions, newest first", member, "sessions:read", ok, 0, nil}, a.listSessions)
 	serve(a, route{"POST /sessions", "Launch a session", member, "sessions:launch", created, secrets, nil}, a.postSession)
 	serve(a, route{"GET /sessions/{id}", "One session", member, "sessions:read", ok, 0, nil}, a.getSession)

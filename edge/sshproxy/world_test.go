@@ -32,6 +32,7 @@ import (
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
+	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
 	"vaultpam/store"
@@ -128,8 +129,10 @@ func newWorldBehind(t *testing.T, proxies edge.Proxies, limits ...sshproxy.Limit
 		Store: w.db, Blobs: blobs, Sealer: w.vault, Signer: w.vault, Events: w.db.Audit(), Scribe: scribe, Access: w.safes, Clock: w.clock, Rand: rand.Reader, Log: log,
 	})
 	w.sessions = session.New(session.Deps{Store: w.db, Access: w.db, Scribe: scribe, Clock: w.clock, Log: log})
+	rules := rulebook.NewBooks(w.db, false, slog.New(slog.DiscardHandler))
+	w.db.Subscribe(rules.Changed)
 	w.broker = broker.New(broker.Deps{
-		Store: w.db, Secrets: w.db, Actors: w.ids, Sealer: w.sealer, Sealed: func() bool { return w.vault.Status().Sealed }, Recordings: w.recordings,
+		Store: w.db, Secrets: w.db, Policies: rules, Actors: w.ids, Sealer: w.sealer, Sealed: func() bool { return w.vault.Status().Sealed }, Recordings: w.recordings,
 		Audit: w.db.Audit(), Scribe: scribe, Dialer: broker.LocalDialer{Rules: broker.LocalRules{Dev: true}}, IDs: src, Clock: w.clock, Log: log,
 	})
 	w.db.Subscribe(w.broker.Changed)

@@ -31,6 +31,7 @@ import (
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
+	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
 	"vaultpam/store"
@@ -108,8 +109,10 @@ func newWorld(t *testing.T, limits ...webterm.Limits) *world {
 		Store: w.db, Blobs: blobs, Sealer: vault, Signer: vault, Events: w.db.Audit(), Scribe: scribe, Access: w.safes, Clock: w.clock, Rand: rand.Reader, Log: log,
 	})
 	w.sessions = session.New(session.Deps{Store: w.db, Access: w.db, Scribe: scribe, Clock: w.clock, Log: log})
+	rules := rulebook.NewBooks(w.db, false, slog.New(slog.DiscardHandler))
+	w.db.Subscribe(rules.Changed)
 	w.broker = broker.New(broker.Deps{
-		Store: w.db, Secrets: w.db, Actors: people, Sealer: vault, Sealed: func() bool { return vault.Status().Sealed }, Recordings: w.recordings,
+		Store: w.db, Secrets: w.db, Policies: rules, Actors: people, Sealer: vault, Sealed: func() bool { return vault.Status().Sealed }, Recordings: w.recordings,
 		Audit: w.db.Audit(), Scribe: scribe, Dialer: broker.LocalDialer{Rules: broker.LocalRules{Dev: true}}, IDs: src, Clock: w.clock, Log: log,
 	})
 	w.db.Subscribe(w.broker.Changed)

@@ -56,6 +56,11 @@ const (
 	AccessDelegationRevoked  Type = "ACCESS_DELEGATION_REVOKED"
 	PolicyAssignmentChanged  Type = "POLICY_ASSIGNMENT_CHANGED"
 	PolicyEvaluated          Type = "POLICY_EVALUATED"
+	PolicyCreated            Type = "POLICY_CREATED"
+	PolicyUpdated            Type = "POLICY_UPDATED"
+	PolicyActivated          Type = "POLICY_ACTIVATED"
+	PolicyDisabled           Type = "POLICY_DISABLED"
+	PolicyDeleted            Type = "POLICY_DELETED"
 	ConfirmationRequested    Type = "CONFIRMATION_REQUESTED"
 	ConfirmationConfirmed    Type = "CONFIRMATION_CONFIRMED"
 	ConfirmationRejected     Type = "CONFIRMATION_REJECTED"
@@ -170,6 +175,11 @@ var Catalogue = []Spec{
 	{PolicyEvaluated, title(PolicyEvaluated), "access"},
 	{ConfirmationRequested, title(ConfirmationRequested), "access"},
 	{ConfirmationConfirmed, title(ConfirmationConfirmed), "access"},
+	{PolicyCreated, title(PolicyCreated), "access"},
+	{PolicyUpdated, title(PolicyUpdated), "access"},
+	{PolicyActivated, title(PolicyActivated), "access"},
+	{PolicyDisabled, title(PolicyDisabled), "access"},
+	{PolicyDeleted, title(PolicyDeleted), "access"},
 	{ConfirmationRejected, title(ConfirmationRejected), "access"},
 	{ResourceCreated, title(ResourceCreated), "target"},
 	{ResourceUpdated, title(ResourceUpdated), "target"},

@@ -22,6 +22,7 @@ import (
 	"vaultpam/pam/audit"
 	"vaultpam/pam/checkout"
 	"vaultpam/pam/org"
+	"vaultpam/pam/policy"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/safe"
@@ -33,6 +34,7 @@ type Deps struct {
 	Store      Store
 	Secrets    account.Secret
 	Actors     Actors
+	Policies   Policies
 	Sealer     pam.Sealer
 	Sealed     func() bool // whether the vault is sealed now
 	Recordings Recordings
@@ -73,7 +75,7 @@ type Store interface {
 	BeginSession(ctx context.Context, org pam.OrgID, s session.Session, adopt bool, r *recording.Recording, events ...audit.Entry) error
 	// Standings reads, in one query, what the open sessions of a node rest on.
 	Standings(ctx context.Context, node string, now time.Time) ([]Standing, error)
-	CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, e audit.Entry) error
+	CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, events ...audit.Entry) error
 	// CheckIn ends a checkout that is out; else it is a Conflict.
 	CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, at time.Time, e audit.Entry) error
 }
@@ -95,7 +97,8 @@ type Standing struct {
 	OrgRole    pam.Role     // "" : not an active member any more
 	SafeRole   pam.SafeRole // "" : no role in the Safe any more, or no such Safe
 	Locked     bool
-	Bound      bool // the Safe still binds the account at the resource
+	Bound      bool  // the Safe still binds the account at the resource
+	Version    int64 // of the Safe
 }
 
 // Actors makes the Actor for a user in one of their organizations.
@@ -103,6 +106,12 @@ type Actors interface {
 	// ActorFor is an Error of kind OrgDenied if the user is not an active
 	// member of org. Token, TokenID, From and RequestID of like are kept.
 	ActorFor(ctx context.Context, like pam.Actor, org pam.OrgID) (pam.Actor, error)
+}
+
+// Policies knows the policies of organizations as they are now. *rulebook.Books
+// satisfies it.
+type Policies interface {
+	Rules(ctx context.Context, org pam.OrgID) (policy.Book, error)
 }
 
 // Recordings starts recordings. *recording.Service satisfies it.

@@ -24,6 +24,7 @@ import (
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
+	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
 	"vaultpam/store"
@@ -127,8 +128,10 @@ func newWorld(t *testing.T) *world {
 		Store: w.db, Blobs: must[*blobfs.FS](t)(blobfs.Open(filepath.Join(t.TempDir(), "r"), 0)), Sealer: w.vault, Signer: w.vault, Events: w.db.Audit(),
 		Scribe: scribe, Access: w.safes, Clock: c, Rand: rand.Reader, Log: log,
 	})
+	rules := rulebook.NewBooks(w.db, false, slog.New(slog.DiscardHandler))
+	w.db.Subscribe(rules.Changed)
 	w.Broker = broker.New(broker.Deps{
-		Store: w.db, Secrets: w.db, Actors: people, Sealer: sealer, Sealed: func() bool { return w.vault.Status().Sealed }, Recordings: recordings,
+		Store: w.db, Secrets: w.db, Policies: rules, Actors: people, Sealer: sealer, Sealed: func() bool { return w.vault.Status().Sealed }, Recordings: recordings,
 		Audit: w.db.Audit(), Scribe: scribe, Dialer: broker.LocalDialer{Rules: broker.LocalRules{Dev: true}}, Targets: map[pam.Protocol]broker.Target{pam.SSH: w}, IDs: src, Clock: c, Log: log,
 	})
 	ln := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))

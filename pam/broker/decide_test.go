@@ -36,6 +36,9 @@ var obstacles = []struct {
 		f.safe.ValidHours = &safe.ValidHours{TimeZone: "Europe/Berlin", Windows: []safe.Window{{Days: []string{"sun"}, From: "00:00", To: "24:00"}}}
 	}, pam.PolicyDenied},
 	{"credential expired", func(f *facts) { f.safe.CredentialExpiresAt = &noon }, pam.CredentialExpired},
+	{"policy that denies", func(f *facts) { f.rules = policy.NewSet(append(f.rules, ruled(policy.Deny))...) }, pam.PolicyDenied},
+	{"policy of another place", func(f *facts) { f.rules = policy.NewSet(append(f.rules, ruled(policy.Allow, "203.0.113.0/24"))...) }, pam.PolicyDenied},
+	{"policy of approval", func(f *facts) { f.rules = policy.NewSet(append(f.rules, ruled(policy.RequireApproval))...) }, pam.ApprovalNeeded},
 	{"approval", func(f *facts) { f.safe.Approval = safe.ApprovalDual }, pam.ApprovalNeeded},
 	{"step-up", func(f *facts) { f.safe.MFAStepUp = true }, pam.StepUpNeeded},
 	{"sealed", func(f *facts) { f.sealed = true }, pam.Sealed},
@@ -45,19 +48,19 @@ var obstacles = []struct {
 }
 
 func TestFirstObstacleInTheOrderOfTheContractRefuses(t *testing.T) {
-	if no := decide(allowed()); no != nil {
+	if _, _, no := decide(allowed()); no != nil {
 		t.Fatalf("refused without an obstacle: %v", no)
 	}
 	for i, first := range obstacles {
 		f := allowed()
 		first.put(&f)
-		if no := decide(f); no == nil || no.Kind != first.want || no.Public == "" {
+		if _, _, no := decide(f); no == nil || no.Kind != first.want || no.Public == "" {
 			t.Errorf("%s: %v, want %v with a sentence", first.name, no, first.want)
 		}
 		for _, later := range obstacles[i+1:] {
 			g := f
 			later.put(&g)
-			if no := decide(g); no == nil || no.Kind != first.want {
+			if _, _, no := decide(g); no == nil || no.Kind != first.want {
 				t.Errorf("%s before %s: %v", first.name, later.name, no)
 			}
 		}
@@ -77,11 +80,11 @@ func TestRevealIsRefusedInTheWordsOfTheContract(t *testing.T) {
 	} {
 		f := allowed()
 		f.action = policy.CredentialReveal
-		if no := decide(f); no != nil {
+		if _, _, no := decide(f); no != nil {
 			t.Fatal(no)
 		}
 		c.put(&f)
-		if no := decide(f); no == nil || no.Public != c.want {
+		if _, _, no := decide(f); no == nil || no.Public != c.want {
 			t.Errorf("%s: %v", name, no)
 		}
 	}
@@ -93,8 +96,8 @@ func TestAuditorAndApproverLaunchNothing(t *testing.T) {
 			f := allowed()
 			f.actor.Role, f.safe.Role = role, in
 			want := role != pam.Auditor && (in == pam.SafeOperator || in == pam.SafeManager)
-			if got := decide(f) == nil; got != want {
-				t.Errorf("%s with the role %s: launch %v, want %v", role, in, got, want)
+			if _, _, no := decide(f); (no == nil) != want {
+				t.Errorf("%s with the role %s: %v, want to launch: %v", role, in, no, want)
 			}
 		}
 	}
@@ -102,7 +105,10 @@ func TestAuditorAndApproverLaunchNothing(t *testing.T) {
 
 func TestSessionStandsOnlyOnWholeGround(t *testing.T) {
 	good := Standing{OrgRole: pam.Operator, SafeRole: pam.SafeOperator, Bound: true}
-	if c := stands(good, policy.Allowed); c != nil {
+	ask := func(s Standing, rules ...*policy.Rule) *policy.Question {
+		return &policy.Question{Action: policy.SessionLaunch, Role: s.OrgRole, SafeRole: s.SafeRole, Safe: policy.Controls{Locked: s.Locked}, At: noon, Live: true, Rules: policy.NewSet(rules...)}
+	}
+	if c := stands(good, ask(good)); c != nil {
 		t.Fatal(c)
 	}
 	for name, harm := range map[string]func(*Standing){
@@ -117,8 +123,22 @@ func TestSessionStandsOnlyOnWholeGround(t *testing.T) {
 	} {
 		s := good
 		harm(&s)
-		if c := stands(s, policy.Allowed); c == nil || c.Sentence == "" || c.Reason == "" {
+		if c := stands(s, ask(s)); c == nil || c.Sentence == "" || c.Reason == "" {
 			t.Errorf("%s: %v", name, c)
 		}
 	}
+	for name, rule := range map[string]*policy.Rule{"denied": ruled(policy.Deny), "not allowed": ruled(policy.Allow, "203.0.113.0/24"), "approval": ruled(policy.RequireApproval)} {
+		if c := stands(good, ask(good, rule)); c == nil || c.Sentence == "" || c.Reason == "" {
+			t.Errorf("%s: %v", name, c)
+		}
+	}
+}
+
+// ruled is a policy about clients from the ranges, or from anywhere.
+func ruled(e policy.Effect, from ...string) *policy.Rule {
+	r, err := policy.Compile(policy.Spec{ID: pam.PolicyID("pol_" + string(e)), Name: string(e), Action: e, Conditions: policy.Conditions{SourceIPs: from}, JIT: policy.JIT{Approvers: 1}})
+	if err != nil {
+		panic(err)
+	}
+	return r
 }

@@ -11,6 +11,7 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
+	"vaultpam/pam/policy"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/safe"
@@ -37,13 +38,16 @@ type Live struct {
 	broker *Broker
 	actor  pam.Actor
 	safe   safe.Safe
-	target audit.Party // the resource
-	record *recording.Recording
-	writer atomic.Pointer[recording.Writer] // nil without a recording, or before it was started
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	warn   chan string
-	idle   time.Duration
+	// question is what access rests on, as it was last read. After newLive it
+	// belongs to Run.
+	question policy.Question
+	target   audit.Party // the resource
+	record   *recording.Recording
+	writer   atomic.Pointer[recording.Writer] // nil without a recording, or before it was started
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	warn     chan string
+	idle     time.Duration
 
 	touched atomic.Int64 // µs of the last byte from the client
 	warned  bool         // of the present cause; only the sweep touches it
@@ -62,8 +66,10 @@ func (b *Broker) newLive(s session.Session, p place, idle time.Duration) *Live {
 		Rules:  Rules{NoFiles: p.safe.FileTransfer == safe.Blocked, NoClipboard: p.safe.Clipboard == safe.Blocked, NoteClipboard: p.safe.Clipboard == safe.Audited},
 		Rec:    discard{},
 		broker: b, actor: p.actor, safe: p.safe, target: audit.Party{Type: "resource", ID: string(p.resource.ID), Name: p.resource.Name},
-		idle: idle, warn: make(chan string, 1),
+		idle: idle, warn: make(chan string, 1), question: p.question,
 	}
+	l.question.Live = true
+	l.question.Safe.Expires = time.Time{} // asked at the door alone
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	l.Touch()
 	return l

@@ -50,7 +50,7 @@ func (b *Broker) Launch(ctx context.Context, actor pam.Actor, want Want) (sessio
 	}
 	s := b.session(p, want)
 	s.ExpiresAt = s.StartedAt.Add(session.LaunchPending)
-	e := b.Scribe.Entry(p.actor, audit.PolicyEvaluated, session.Target(s), started(s, p, "allow"))
+	e := b.Scribe.Entry(p.actor, audit.PolicyEvaluated, session.Target(s), started(s, p))
 	return s, pam.Wrap(op, b.Store.LaunchSession(ctx, s.Org, s, e))
 }
 
@@ -91,19 +91,36 @@ func (b *Broker) admit(ctx context.Context, actor pam.Actor, want Want) (place, 
 	p, err := b.resolve(ctx, actor, want, policy.SessionLaunch)
 	if err == nil {
 		f := facts{
-			actor: p.actor, action: policy.SessionLaunch, safe: p.safe, resource: p.resource,
+			actor: p.actor, action: policy.SessionLaunch, safe: p.safe, resource: p.resource, types: policy.TypesOf(p.resource.Type),
 			protocol: want.Protocol, sealed: b.Sealed(), now: b.Clock.Now(),
 		}
 		if f.held, err = b.Store.Blocked(ctx, p.actor.Org, p.resource.ID, p.account.ID, p.safe.ID); err == nil {
-			if no := decide(f); no != nil {
-				err = no
-			}
+			err = b.decide(ctx, &p, f)
 		}
 	}
 	if err != nil {
 		b.refused(ctx, audit.SessionRefused, p, want, err)
 	}
 	return p, err
+}
+
+// decide asks for the policies of the Safe, decides, and notes in p what did.
+func (b *Broker) decide(ctx context.Context, p *place, f facts) error {
+	book, err := b.Policies.Rules(ctx, p.actor.Org)
+	if err != nil {
+		return err
+	}
+	f.rules = book[p.safe.ID]
+	if f.types == 0 && f.rules.AskForTypes() {
+		if f.types, err = b.typesOf(ctx, p); err != nil {
+			return err
+		}
+	}
+	var no *pam.Error
+	if p.question, p.decision, no = decide(f); no != nil {
+		return no
+	}
+	return nil
 }
 
 // refused writes a refusal into the log of the organization that it concerns:
@@ -115,6 +132,9 @@ func (b *Broker) refused(ctx context.Context, t audit.Type, p place, want Want, 
 	m := map[string]any{"kind": pam.KindOf(why).String(), "asked_safe": want.Safe, "decision": "deny"}
 	if e, ok := errors.AsType[*pam.Error](why); ok && e.Public != "" {
 		m["why"] = e.Public
+	}
+	if p.decision.Step != policy.Passed {
+		m["rule"] = p.decision.Decider(&p.question)
 	}
 	target := audit.Party{Type: "safe", ID: string(p.safe.ID), Name: p.safe.Name}
 	for k, v := range map[string]string{"resource_id": string(p.resource.ID), "account_id": string(p.account.ID), "reason": want.Reason} {
@@ -142,10 +162,10 @@ func (b *Broker) session(p place, want Want) session.Session {
 }
 
 // started is what the events of a beginning session say.
-func started(s session.Session, p place, decision string) map[string]any {
+func started(s session.Session, p place) map[string]any {
 	m := map[string]any{
 		"protocol": string(s.Protocol), "safe_id": string(s.SafeID), "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
-		"safe": p.safe.Name, "resource": p.resource.Name, "account": p.account.Username, "decision": decision, "rule": "safe membership as " + string(p.safe.Role),
+		"safe": p.safe.Name, "resource": p.resource.Name, "account": p.account.Username, "decision": "allow", "rule": p.decision.Decider(&p.question),
 	}
 	if s.Reason != "" {
 		m["reason"] = s.Reason
@@ -178,7 +198,10 @@ func (b *Broker) begin(ctx context.Context, p place, want Want) (*Live, error) {
 		} else if s.ID == adopted {
 			s.ID = pam.SessionID(b.IDs.New(pam.PrefixSession))
 		}
-		events := []audit.Entry{b.Scribe.Entry(p.actor, audit.SessionStarted, session.Target(s), started(s, p, "allow"))}
+		events := []audit.Entry{b.Scribe.Entry(p.actor, audit.SessionStarted, session.Target(s), started(s, p))}
+		if len(p.question.Rules) > 0 {
+			events = append(events, b.Scribe.Entry(p.actor, audit.PolicyEvaluated, session.Target(s), started(s, p)))
+		}
 		if s.RecordingID != "" {
 			rec = &recording.Recording{
 				ID: s.RecordingID, Org: s.Org, SessionID: s.ID, SafeID: s.SafeID, UserID: s.UserID, ResourceID: s.ResourceID, AccountID: s.AccountID,

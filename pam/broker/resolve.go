@@ -22,6 +22,9 @@ type place struct {
 	resource resource.Resource
 	account  account.Account
 	version  int64 // of the credential that was looked at; 0: any
+
+	question policy.Question // that was decided
+	decision policy.Decision
 }
 
 // resolve finds the Safe and the binding that want means to actor. It runs

@@ -55,14 +55,17 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 	}
 	m := map[string]any{
 		"safe_id": string(p.safe.ID), "safe": p.safe.Name, "checkout_id": string(out.ID), "version": sealed.Version, "kind": string(sealed.Kind),
-		"decision": "allow", "rule": "safe membership as " + string(p.safe.Role),
+		"decision": "allow", "rule": p.decision.Decider(&p.question),
 	}
 	if reason != "" {
 		m["reason"] = reason
 	}
 	target := audit.Party{Type: "account", ID: string(p.account.ID), Name: p.account.Name}
-	e := b.Scribe.Entry(p.actor, audit.CredentialCheckedOut, target, m)
-	if err := b.Store.CreateCheckout(ctx, out.Org, out, e); err != nil {
+	events := []audit.Entry{b.Scribe.Entry(p.actor, audit.CredentialCheckedOut, target, m)}
+	if len(p.question.Rules) > 0 {
+		events = append(events, b.Scribe.Entry(p.actor, audit.PolicyEvaluated, target, m))
+	}
+	if err := b.Store.CreateCheckout(ctx, out.Org, out, events...); err != nil {
 		return Revealed{}, pam.Wrap(op, err)
 	}
 	v, err := b.Sealer.Open(ctx, pam.Binding{Org: out.Org, Purpose: account.Purpose, Object: string(out.Account), Version: sealed.Version}, sealed.Sealed)
@@ -107,7 +110,9 @@ func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOut
 		return p, err
 	}
 	f := facts{actor: p.actor, action: policy.CredentialReveal, safe: p.safe, sealed: b.Sealed(), now: b.Clock.Now()}
-	if no := decide(f); no != nil {
+	// Who is turned away at the Safe does not learn what is in it.
+	if q, d, no := decide(f); no != nil && d.Effect == policy.Deny {
+		p.question, p.decision = q, d
 		return p, no
 	}
 	seen := map[pam.AccountID]bool{}
@@ -134,8 +139,27 @@ func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOut
 		return p, &pam.Error{Kind: pam.Invalid, Op: "resolve account", Fields: []pam.Problem{{Field: "account_id", Problem: "the safe has several: " + choices(all, name)}}}
 	}
 	p.account = fit[0]
+	if err := b.decide(ctx, &p, f); err != nil {
+		return p, err
+	}
 	// A redirection of one of the account's resources sends the credential
 	// elsewhere; showing it to a member does not. Moving the account does not
 	// either: the secret that is shown stays the same.
 	return p, nil
+}
+
+// typesOf returns the types of the resources at which the Safe binds the
+// account.
+func (b *Broker) typesOf(ctx context.Context, p *place) (types policy.Types, err error) {
+	for _, bind := range p.safe.Bindings {
+		if bind.AccountID != p.account.ID {
+			continue
+		}
+		r, err := b.Store.ResourceByID(ctx, p.actor.Org, bind.ResourceID)
+		if err != nil {
+			return 0, err
+		}
+		types |= policy.TypesOf(r.Type)
+	}
+	return types, nil
 }

@@ -64,7 +64,7 @@ func (b *Broker) Changed(c pam.Change) {
 			continue
 		}
 		if slices.Contains([]string{string(id), string(s.UserID), string(s.SafeID), string(s.ResourceID), string(s.AccountID)}, c.ID) ||
-			c.Subject == pam.SubjectMember || c.Subject == pam.SubjectOrg || c.Subject == pam.SubjectUser {
+			slices.Contains([]pam.Subject{pam.SubjectMember, pam.SubjectOrg, pam.SubjectUser, pam.SubjectPolicy}, c.Subject) {
 			touched = true
 			break
 		}
@@ -105,7 +105,7 @@ func (b *Broker) recheck(ctx context.Context) {
 		b.mu.Unlock()
 		return
 	}
-	read, err := b.Store.Standings(ctx, b.node, now)
+	read, books, err := b.read(ctx, live, now)
 	if err != nil {
 		b.mu.Lock()
 		lost := now.Sub(b.trusted) >= trustFor && !b.trusted.IsZero()
@@ -133,10 +133,54 @@ func (b *Broker) recheck(ctx context.Context) {
 			l.cut(&Cut{Reason: "ended on record", Sentence: "This session is over on record."})
 			continue
 		}
-		if c := stands(st, policy.Allowed); c != nil {
+		if err := b.refresh(ctx, l, st, books, now); err != nil {
+			b.Log.Error("what a live session rests on cannot be read, trying again", "session", l.Session.ID, "error", err)
+			continue
+		}
+		if c := stands(st, &l.question); c != nil {
 			l.cut(c)
 		}
 	}
+}
+
+// read reads what all live sessions rest on.
+func (b *Broker) read(ctx context.Context, live []*Live, now time.Time) ([]Standing, map[pam.OrgID]policy.Book, error) {
+	standings, err := b.Store.Standings(ctx, b.node, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	books := map[pam.OrgID]policy.Book{}
+	for _, l := range live {
+		if _, ok := books[l.Session.Org]; ok {
+			continue
+		}
+		if books[l.Session.Org], err = b.Policies.Rules(ctx, l.Session.Org); err != nil {
+			return nil, nil, err
+		}
+	}
+	return standings, books, nil
+}
+
+// refresh brings the question of a live session up to date. What the Safe says
+// is read again where the Safe has changed.
+func (b *Broker) refresh(ctx context.Context, l *Live, st Standing, books map[pam.OrgID]policy.Book, now time.Time) error {
+	q := &l.question
+	q.At, q.Role, q.SafeRole, q.Rules = now, st.OrgRole, st.SafeRole, books[l.Session.Org][l.Session.SafeID]
+	q.Safe.Locked = st.Locked
+	if st.Version == l.safe.Version || st.Version == 0 {
+		return nil
+	}
+	s, err := b.Store.SafeByID(ctx, l.Session.Org, l.Session.SafeID, l.Session.UserID, now)
+	if pam.Is(err, pam.NotFound) {
+		q.SafeRole = "" // it went just now
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.safe.Version, q.Safe = s.Version, s.Controls()
+	q.Safe.Expires = time.Time{}
+	return nil
 }
 
 // sweep cuts the sessions whose time is over or whose recording is lost, and
@@ -160,8 +204,11 @@ func (l *Live) sweep(now time.Time) {
 	case l.idle > 0 && quiet >= l.idle:
 		l.cut(&Cut{Reason: "idle timeout", Sentence: fmt.Sprintf("This session was ended: it was idle for %s.", words(l.idle))})
 		return
-	case !l.safe.ValidHours.Contains(now):
-		l.cut(&Cut{Reason: "valid hours over", Sentence: "This session was ended: the valid hours of the safe are over."})
+	}
+	// Hours and windows end by themselves, without anybody changing anything.
+	l.question.At = now
+	if c := still(&l.question); c != nil {
+		l.cut(c)
 		return
 	}
 	left, what := l.Session.ExpiresAt.Sub(now), "its time is over"

@@ -76,7 +76,7 @@ type Query struct {
 // returns.
 type Store interface {
 	// CreateCheckout stores c and its event; the secret is opened after.
-	CreateCheckout(ctx context.Context, org pam.OrgID, c Checkout, e audit.Entry) error
+	CreateCheckout(ctx context.Context, org pam.OrgID, c Checkout, events ...audit.Entry) error
 	CheckoutByID(ctx context.Context, org pam.OrgID, id pam.CheckoutID) (Checkout, error)
 	ListCheckouts(ctx context.Context, org pam.OrgID, q Query) ([]Checkout, error)
 	// CheckIn ends a checkout that is out; else it is a Conflict.

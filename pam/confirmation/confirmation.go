@@ -55,6 +55,7 @@ type Confirmation struct {
 	Safe        pam.SafeID
 	Resource    pam.ResourceID // redirection: where credentials would go; "" anywhere
 	Account     pam.AccountID  // redirection: whose credential; "" every one of the Safe
+	Policy      pam.PolicyID   // weakening: the policy that is to change, instead of the Safe itself
 	Dual        bool           // the requester's own word does not count
 	Summary     string
 	RequestedBy pam.UserID
@@ -66,6 +67,8 @@ type Confirmation struct {
 // Target names what the change is about: its type and id.
 func (c Confirmation) Target() (kind, id string) {
 	switch {
+	case c.Policy != "":
+		return "policy", string(c.Policy)
 	case c.Kind == Weakening:
 		return "safe", string(c.Safe)
 	case c.Account != "":
@@ -96,6 +99,16 @@ type Decision struct {
 	// NewID names what a confirmed weakening makes wait in its turn: it may
 	// bind an account to another resource.
 	NewID func() pam.ConfirmationID
+	// Last says that nobody else is waited for: the change of a policy happens
+	// once a manager of each Safe that it weakens has confirmed.
+	Last bool
+}
+
+// Part is one Safe that the change of a policy weakens.
+type Part struct {
+	ID     pam.ConfirmationID
+	Safe   pam.SafeID
+	Status Status
 }
 
 // Store keeps confirmations. Everything that it changes is durable when it
@@ -105,8 +118,12 @@ type Store interface {
 	ListConfirmations(ctx context.Context, org pam.OrgID, q Query) ([]Confirmation, error)
 	// DecideConfirmation moves c from the status that it was read with to the
 	// status d.To, and applies a weakening that is confirmed. It is a Conflict
-	// if the confirmation or the Safe has changed meanwhile.
+	// if the confirmation, or what it would change, has changed meanwhile, and
+	// if d.Last is wrong. A rejection of one part of a change rejects them all.
 	DecideConfirmation(ctx context.Context, org pam.OrgID, c Confirmation, d Decision, entries ...audit.Entry) error
+	// Parts lists the confirmations that the change of c's policy waits for, c
+	// included.
+	Parts(ctx context.Context, c Confirmation) ([]Part, error)
 	// Redirected says whether the user asked for c, or for a redirection that c
 	// took the place of and that nobody has confirmed.
 	Redirected(ctx context.Context, c Confirmation, user pam.UserID) (bool, error)

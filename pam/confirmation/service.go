@@ -98,16 +98,43 @@ func (s *Service) decide(ctx context.Context, op string, a pam.Actor, id pam.Con
 	kind, target := c.Target()
 	metadata := map[string]any{"kind": string(c.Kind), "safe_id": string(c.Safe), "target_type": kind, "target_id": target, "requested_by": string(c.RequestedBy)}
 	entries := []audit.Entry{s.scribe.Entry(a, t, audit.Party{Type: "confirmation", ID: string(c.ID), Name: c.Summary}, metadata)}
-	if c.Kind == Weakening && to == Confirmed {
-		entries = append(entries, s.scribe.Entry(a, audit.SafeWeakened, audit.Party{Type: "safe", ID: string(c.Safe)},
-			map[string]any{"confirmation_id": string(c.ID), "requested_by": string(c.RequestedBy)}))
-	}
-	d := Decision{To: to, By: a.User, At: now, NewID: func() pam.ConfirmationID {
+	d := Decision{To: to, By: a.User, At: now, Last: true, NewID: func() pam.ConfirmationID {
 		return pam.ConfirmationID(s.ids.New(pam.PrefixConfirmation))
 	}}
+	weakened := []pam.SafeID{c.Safe}
+	if c.Policy != "" {
+		if weakened, d.Last, err = s.parts(ctx, c); err != nil {
+			return Confirmation{}, pam.Wrap(op, err)
+		}
+	}
+	if c.Kind == Weakening && to == Confirmed && d.Last {
+		because := map[string]any{"confirmation_id": string(c.ID), "requested_by": string(c.RequestedBy)}
+		if c.Policy != "" {
+			because["policy_id"] = string(c.Policy)
+			entries = append(entries, s.scribe.Entry(a, audit.PolicyUpdated, audit.Party{Type: kind, ID: target}, because))
+		}
+		for _, id := range weakened {
+			entries = append(entries, s.scribe.Entry(a, audit.SafeWeakened, audit.Party{Type: "safe", ID: string(id)}, because))
+		}
+	}
 	if err := s.store.DecideConfirmation(ctx, a.Org, c, d, entries...); err != nil {
 		return Confirmation{}, pam.Wrap(op, err)
 	}
 	c.Status, c.DecidedBy, c.DecidedAt = to, a.User, now
 	return c, nil
+}
+
+// parts lists the Safes that the change of c's policy weakens, and says whether
+// c is the last that it waits for.
+func (s *Service) parts(ctx context.Context, c Confirmation) (safes []pam.SafeID, last bool, err error) {
+	all, err := s.store.Parts(ctx, c)
+	last = true
+	for _, p := range all {
+		if p.Status == Superseded {
+			continue
+		}
+		safes = append(safes, p.Safe)
+		last = last && (p.ID == c.ID || p.Status != Pending)
+	}
+	return safes, last, err
 }

@@ -284,6 +284,14 @@ func (r *Rule) names(q *Question) bool {
 // denies, what wants an approval, what allows.
 type Set []*Rule
 
+// Book is the rules of every Safe of an organization that has any.
+type Book map[pam.SafeID]Set
+
+// AskForTypes says whether any of the rules is about some types of resources.
+func (s Set) AskForTypes() bool {
+	return slices.ContainsFunc(s, func(r *Rule) bool { return r.types != 0 })
+}
+
 // NewSet brings rules into their order.
 func NewSet(rules ...*Rule) Set {
 	out := slices.Clone(rules)

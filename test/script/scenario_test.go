@@ -187,6 +187,17 @@ func onPerson(suffix string, body any) func(*world, *caller) ask {
 	}
 }
 
+// onPolicy asks for a path with the id of a policy made for it.
+func onPolicy(suffix string, active bool, body any) func(*world, *caller) ask {
+	return func(w *world, _ *caller) ask {
+		id := read[v1.Policy](w.founder.call("POST", "/policies", v1.PolicyIn{Name: w.unique("Policy"), Action: "deny"})).ID
+		if active {
+			w.founder.call("POST", "/policies/"+id+"/activate", nil).want(http.StatusOK)
+		}
+		return ask{path: "/policies/" + id + suffix, body: body}
+	}
+}
+
 // inBrowser asks with a login of the console; a token has none.
 func inBrowser(path string) func(*world, *caller) ask {
 	return func(w *world, c *caller) ask {

@@ -163,6 +163,21 @@ var scenarios = []row{
 	}},
 	{"GET /sessions/{id}", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/sessions/%s", theSession)},
 	{"GET /sessions/{id}/terminal", "401 404 404 404 409 403 403 403 403 403 403 403 403", shared("/sessions/%s/terminal", theSession)},
+	{"GET /policies", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/policies")},
+	{"POST /policies", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
+		return ask{path: "/policies", body: v1.PolicyIn{Name: w.unique("Policy"), Action: "deny"}}
+	}},
+	{"GET /policies/templates", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/policies/templates")},
+	{"GET /policies/{id}", "401 404 403 403 403 403 200 200 200 403 403 200 200", onPolicy("", false, nil)},
+	{"PATCH /policies/{id}", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPolicy("", false, map[string]any{"description": "changed"})},
+	{"DELETE /policies/{id}", "401 404 403 403 403 403 403 204 204 403 403 204 204", onPolicy("", false, nil)},
+	{"POST /policies/{id}/activate", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPolicy("/activate", false, nil)},
+	{"POST /policies/{id}/disable", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPolicy("/disable", true, nil)},
+	{"POST /policies/{id}/preview", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPolicy("/preview", false, map[string]any{"days": 1})},
+	{"POST /access-decisions", "401 404 404 200 200 200 200 200 200 403 200 200 200", func(w *world, _ *caller) ask {
+		return ask{path: "/access-decisions", body: v1.AccessDecisionIn{SafeID: w.shared.safe}}
+	}},
+
 	{"POST /sessions/{id}/terminate", "401 404 404 404 200 200 403 200 200 403 200 200 200", func(w *world, _ *caller) ask {
 		id := read[v1.Launch](w.who["operator"].call("POST", "/sessions", v1.SessionIn{SafeID: w.fresh().safe})).ID
 		return ask{path: "/sessions/" + id + "/terminate"}

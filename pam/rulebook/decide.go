@@ -1,0 +1,106 @@
+package rulebook
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"vaultpam/pam"
+	"vaultpam/pam/policy"
+)
+
+// Hypothesis asks what would happen.
+type Hypothesis struct {
+	User     pam.UserID // "": the actor
+	Safe     pam.SafeID
+	Action   policy.Action  // "": SessionLaunch
+	Resource pam.ResourceID // "": all that the Safe binds
+	At       time.Time      // zero: now
+	From     netip.Addr     // not valid: the actor's own address, where they ask about themselves
+}
+
+// Answer is a decision and what every rule says to it.
+type Answer struct {
+	policy.Decision
+	Question policy.Question
+	Reasons  []policy.Reason
+}
+
+// Decide answers a hypothesis by the function that decides on real attempts.
+// Everybody may ask about themselves and the Safes that they may see; about
+// others, those who may try decisions.
+func (s *Service) Decide(ctx context.Context, a pam.Actor, h Hypothesis) (Answer, error) {
+	const op = "try access decision"
+	if h.User == "" {
+		h.User = a.User
+	}
+	own := h.User == a.User
+	if !policy.Allowed(policy.PolicyTry, policy.Of(a, "").Owning(own)) {
+		return Answer{}, pam.Errorf(pam.Denied, op, "You may ask about yourself alone.")
+	}
+	now := s.clock.Now()
+	if h.At.IsZero() {
+		h.At = now
+	}
+	if h.Action == "" {
+		h.Action = policy.SessionLaunch
+	}
+	if !h.From.IsValid() && own {
+		h.From = a.From
+	}
+	sub, err := s.store.Subject(ctx, a.Org, h.Safe, h.User, h.At)
+	if err != nil {
+		return Answer{}, pam.Wrap(op, err)
+	}
+	if !policy.Allowed(policy.PolicyTry, policy.Of(a, "")) && !policy.Allowed(policy.SafeSee, policy.Of(a, sub.SafeRole)) && !sub.Safe.Requestable {
+		return Answer{}, &pam.Error{Kind: pam.NotFound, Op: op}
+	}
+	if !own && sub.Role == "" {
+		return Answer{}, unknownUser(op)
+	}
+	if own {
+		sub.Groups = a.Groups
+	}
+	rules, err := s.books.Rules(ctx, a.Org)
+	if err != nil {
+		return Answer{}, pam.Wrap(op, err)
+	}
+	q, err := sub.question(op, h, rules[h.Safe])
+	if err != nil {
+		return Answer{}, err
+	}
+	if own && h.At.Equal(now) {
+		q.Fresh, q.Factor = a.Fresh(now), a.SecondFactor
+	}
+	out := Answer{Question: q}
+	out.Decision, out.Reasons = policy.Explain(&q)
+	return out, nil
+}
+
+func unknownUser(op string) error {
+	var ps pam.Problems
+	ps.Add("user_id", "is no active member of this organization")
+	return ps.Err(op)
+}
+
+// question makes a question of what is known.
+func (sub Subject) question(op string, h Hypothesis, rules policy.Set) (policy.Question, error) {
+	var types []pam.Protocol
+	known := h.Resource == ""
+	for _, t := range sub.Targets {
+		if h.Resource == "" || h.Resource == t.Resource {
+			known = true
+			types = append(types, t.Type)
+		}
+	}
+	if !known {
+		var ps pam.Problems
+		ps.Add("resource_id", "is not bound to this safe")
+		return policy.Question{}, ps.Err(op)
+	}
+	return policy.Question{
+		Action: h.Action, User: h.User, Groups: slices.Clone(sub.Groups), Role: sub.Role, SafeRole: sub.SafeRole, Grants: sub.Grants, Safe: sub.Safe,
+		Rules: rules, Types: policy.TypesOf(types...), From: h.From, At: h.At,
+	}, nil
+}
