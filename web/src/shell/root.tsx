@@ -33,7 +33,10 @@ function Frame() {
         {t("shell.skip")}
       </a>
       <header className="flex items-center justify-between border-b border-line bg-surface px-4 py-2 lg:hidden">
-        <span className="text-base font-semibold">VaultPAM</span>
+        <span className="flex items-center gap-2 text-base font-semibold">
+          <img src="/favicon.svg" alt="" width={22} height={22} />
+          VaultPAM
+        </span>
         <IconButton label={t("shell.menu")} aria-expanded={open} aria-controls="sidebar" onClick={() => setOpen(!open)}>
           <MenuIcon aria-hidden className="size-5" />
         </IconButton>

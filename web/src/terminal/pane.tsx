@@ -210,7 +210,7 @@ function Steps({ state }: { state: State }) {
         return (
           <li key={s} aria-current={i === at ? "step" : undefined} className={`inline-flex items-center gap-1 ${failed ? "text-danger-text" : done ? "text-good-text" : ""}`}>
             <Icon aria-hidden className={`size-3.5 ${!failed && !done && i === at ? "animate-spin" : ""}`} />
-            {t(`terminal.step.${s}`)}
+            <span className={s === "live" && done ? "max-sm:sr-only" : ""}>{t(`terminal.step.${s}`)}</span>
           </li>
         );
       })}

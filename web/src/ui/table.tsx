@@ -12,8 +12,8 @@ export interface Column<T> {
   cell: (row: T) => ReactNode;
   /** The field that the server sorts by. */
   sort?: string;
-  /** Left out on narrow screens. */
-  wide?: boolean;
+  /** Left out where the list is narrow: on a phone, or "most", on a tablet too. */
+  wide?: boolean | "most";
   numeric?: boolean;
   /** Short and on one line: a time, a state, a word. */
   short?: boolean;
@@ -30,6 +30,9 @@ interface Props<T> {
   /** Shown when filters leave nothing. */
   none?: ReactNode;
 }
+
+const from = { never: "", true: "hidden @xl:table-cell", most: "hidden @4xl:table-cell" };
+const shownFrom = <T,>(c: Column<T>) => from[c.wide === "most" ? "most" : c.wide ? "true" : "never"];
 
 /** A list of the server's, page by page. What it shows stands in the URL. */
 export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: Props<T>) {
@@ -56,13 +59,13 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
           empty
         )
       ) : (
-        <div className={`relative overflow-x-auto rounded-lg border border-line bg-surface ${isPlaceholderData ? "opacity-60" : ""}`} tabIndex={0} role="region" aria-label={caption}>
+        <div className={`@container relative overflow-x-auto rounded-lg border border-line bg-surface ${isPlaceholderData ? "opacity-60" : ""}`} tabIndex={0} role="region" aria-label={caption}>
           <table className="w-full text-left text-sm">
             <caption className="sr-only">{caption}</caption>
             <thead className="border-b border-line text-muted">
               <tr>
                 {columns.map((c) => (
-                  <th key={c.label} scope="col" aria-sort={!c.sort ? undefined : state.sort === c.sort ? "ascending" : state.sort === `-${c.sort}` ? "descending" : "none"} className={`px-4 py-2.5 font-medium whitespace-nowrap ${c.wide ? "hidden md:table-cell" : ""} ${c.numeric ? "text-right" : ""}`}>
+                  <th key={c.label} scope="col" aria-sort={!c.sort ? undefined : state.sort === c.sort ? "ascending" : state.sort === `-${c.sort}` ? "descending" : "none"} className={`px-4 py-2.5 font-medium whitespace-nowrap ${shownFrom(c)} ${c.numeric ? "text-right" : ""}`}>
                     {c.sort ? (
                       <button type="button" className="inline-flex items-center gap-1 hover:text-text" onClick={() => set({ sort: state.sort === c.sort ? `-${c.sort}` : c.sort })}>
                         {c.label}
@@ -82,8 +85,8 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
               {data!.rows.map((row) => (
                 <tr key={rowKey(row)} className="hover:bg-sunken/60">
                   {columns.map((c) => (
-                    <td key={c.label} className={`px-4 align-middle ${c.act ? "w-px py-1 text-right" : "py-2.5"} ${c.wide ? "hidden md:table-cell" : ""} ${c.numeric ? "text-right tabular-nums" : ""}`}>
-                      {c.act ? c.cell(row) : <div className={c.short || c.numeric ? "name whitespace-nowrap" : "name line-clamp-3 max-w-80 wrap-break-word [&_.name]:wrap-break-word"}>{c.cell(row)}</div>}
+                    <td key={c.label} className={`px-4 align-middle ${c.act ? "w-px py-1 text-right" : "py-2.5"} ${shownFrom(c)} ${c.numeric ? "text-right tabular-nums" : ""}`}>
+                      {c.act ? c.cell(row) : <div className={c.short || c.numeric ? "name whitespace-nowrap" : "name line-clamp-3 max-w-80 min-w-28 wrap-break-word [&_.name]:wrap-break-word"}>{c.cell(row)}</div>}
                     </td>
                   ))}
                 </tr>

@@ -25,7 +25,7 @@ export default function AccountList() {
     { label: t("accounts.username"), cell: (a) => <code className="text-xs">{a.username}</code> },
     { label: t("accounts.credential"), short: true, cell: (a) => <CredentialBadge account={a} /> },
     { label: t("accounts.resource"), wide: true, cell: (a) => (a.resource_id ? <A to={`/resources/${a.resource_id}`} className="underline-offset-4 hover:underline">{a.resource_name || a.resource_id}</A> : <span className="text-muted">{t("accounts.domain")}</span>) },
-    { label: t("accounts.created"), sort: "created_at", wide: true, short: true, cell: (a) => <Time at={a.created_at} /> },
+    { label: t("accounts.created"), sort: "created_at", wide: "most", short: true, cell: (a) => <Time at={a.created_at} /> },
   ];
   return (
     <>

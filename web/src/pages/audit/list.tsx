@@ -35,7 +35,7 @@ export default function AuditList() {
               {titled(e)}
             </RowLink>
           </span>
-          <span className="name line-clamp-2 text-muted md:hidden">{[...new Set([e.actor.name, subject(e)])].filter(Boolean).join(" → ")}</span>
+          <span className="name line-clamp-2 text-muted @xl:hidden">{[...new Set([e.actor.name, subject(e)])].filter(Boolean).join(" → ")}</span>
         </>
       ),
     },
@@ -65,7 +65,7 @@ export default function AuditList() {
     },
     {
       label: t("audit.address"),
-      wide: true,
+      wide: "most",
       cell: (e) => (
         <Narrow by="ip" value={e.source_ip}>
           {e.source_ip ? <span className="font-mono text-xs">{e.source_ip}</span> : <None />}
@@ -75,7 +75,7 @@ export default function AuditList() {
     {
       label: t("audit.time"),
       cell: (e) => (
-        <time dateTime={e.time} className="tabular-nums md:whitespace-nowrap">
+        <time dateTime={e.time} className="tabular-nums @xl:whitespace-nowrap">
           {exact(e.time)}
         </time>
       ),

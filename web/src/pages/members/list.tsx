@@ -31,11 +31,24 @@ export default function MemberList() {
   const may = (m: Member) => decides && m.user_id !== who.me.id && (who.role === "owner" || m.role !== "owner");
 
   const columns: Column<Member>[] = [
-    { label: t("members.email"), sort: "email", cell: (m) => <span className="font-medium">{m.email}</span> },
-    { label: t("members.name"), wide: true, cell: (m) => m.name },
-    { label: t("members.role"), short: true, cell: (m) => t(`members.roles.${m.role}`) },
-    { label: t("members.status"), short: true, cell: (m) => <Badge tone={tones[m.status]}>{t(`members.statuses.${m.status}`)}</Badge> },
-    { label: t("members.joined"), wide: true, short: true, cell: (m) => <Time at={m.joined_at} /> },
+    {
+      label: t("members.email"),
+      sort: "email",
+      cell: (m) => (
+        <>
+          <span className="font-medium">{m.email}</span>
+          {m.status !== "active" && (
+            <p className="mt-1 @xl:hidden">
+              <Badge tone={tones[m.status]}>{t(`members.statuses.${m.status}`)}</Badge>
+            </p>
+          )}
+        </>
+      ),
+    },
+    { label: t("members.name"), wide: "most", cell: (m) => m.name },
+    { label: t("members.role"), cell: (m) => t(`members.roles.${m.role}`) },
+    { label: t("members.status"), wide: true, short: true, cell: (m) => <Badge tone={tones[m.status]}>{t(`members.statuses.${m.status}`)}</Badge> },
+    { label: t("members.joined"), wide: "most", short: true, cell: (m) => <Time at={m.joined_at} /> },
     {
       label: t("members.actions"),
       act: true,

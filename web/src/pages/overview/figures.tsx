@@ -74,7 +74,7 @@ function Tiles({ stats: s }: { stats: Schemas["Stats"] }) {
     { label: t("recordings.title"), value: count(s.recordings), to: "/recordings", more: bytes(s.recordings_bytes) },
   ];
   return (
-    <ul className="grid grid-cols-2 overflow-hidden rounded-lg border border-line bg-surface sm:grid-cols-3 lg:grid-cols-6">
+    <ul className="grid grid-cols-2 overflow-hidden rounded-lg border border-line bg-surface sm:grid-cols-3 xl:grid-cols-6">
       {tiles.map((x) => (
         <li key={x.label} className="-mt-px -ml-px border-t border-l border-line">
           <A to={x.to} search={x.search} className="flex h-full flex-col gap-0.5 px-4 py-3 -outline-offset-2 hover:bg-sunken">

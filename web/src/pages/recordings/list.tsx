@@ -27,15 +27,16 @@ export default function RecordingList() {
           <p className="line-clamp-1 text-muted">
             {r.account_name} {t("safes.at")} {r.resource_name}
           </p>
+          <p className="text-muted @xl:hidden">{r.user_email}</p>
         </>
       ),
     },
-    { label: t("sessions.user"), cell: (r) => r.user_email },
+    { label: t("sessions.user"), wide: true, cell: (r) => r.user_email },
     { label: t("recordings.status"), short: true, cell: (r) => <Badge tone={tones[r.status]}>{t(`recordings.statuses.${r.status}`)}</Badge> },
-    { label: t("recordings.started"), short: true, cell: (r) => <Time at={r.started_at} /> },
-    { label: t("recordings.length"), numeric: true, cell: (r) => (r.status === "in_progress" ? "–" : clock(r.duration_ms)) },
-    { label: t("recordings.size"), wide: true, numeric: true, cell: (r) => bytes(r.size_bytes) },
-    { label: t("recordings.kept"), wide: true, short: true, cell: (r) => <Time at={r.expires_at} /> },
+    { label: t("recordings.started"), wide: true, short: true, cell: (r) => <Time at={r.started_at} /> },
+    { label: t("recordings.length"), wide: true, numeric: true, cell: (r) => (r.status === "in_progress" ? "–" : clock(r.duration_ms)) },
+    { label: t("recordings.size"), wide: "most", numeric: true, cell: (r) => bytes(r.size_bytes) },
+    { label: t("recordings.kept"), wide: "most", short: true, cell: (r) => <Time at={r.expires_at} /> },
   ];
   return (
     <>

@@ -33,7 +33,7 @@ export default function ResourceList() {
       ),
     },
     { label: t("resources.hostKey"), wide: true, short: true, cell: (r) => <HostKeyState resource={r} /> },
-    { label: t("resources.created"), sort: "created_at", wide: true, short: true, cell: (r) => <Time at={r.created_at} /> },
+    { label: t("resources.created"), sort: "created_at", wide: "most", short: true, cell: (r) => <Time at={r.created_at} /> },
   ];
   return (
     <>

@@ -43,6 +43,7 @@ export default function SafeDetail() {
         badges={safe.locked && <Badge tone="warn">{t("safes.locked")}</Badge>}
         actions={
           <>
+            <LaunchButton safe={safe} />
             {changes && (
               <>
                 <ButtonLink to={`/safes/${id}/edit`}>
@@ -61,7 +62,6 @@ export default function SafeDetail() {
                 {t("safes.delete")}
               </Button>
             )}
-            <LaunchButton safe={safe} />
           </>
         }
       />

@@ -15,7 +15,7 @@ export function LaunchButton({ safe, compact }: { safe: Schemas["Safe"]; compact
   return (
     <Button kind={compact ? "secondary" : "primary"} className={compact ? "min-h-8 py-1" : ""} aria-label={compact ? t("safes.launchNamed", { name: safe.name }) : undefined} onClick={() => open({ safe: safe.id })}>
       <SquareTerminal aria-hidden className="size-4" />
-      {t("safes.launch")}
+      {compact ? <span className="max-sm:sr-only">{t("safes.launch")}</span> : t("safes.launch")}
     </Button>
   );
 }

@@ -23,7 +23,7 @@ export default function SafeList() {
   );
   const columns: Column<Schemas["Safe"]>[] = [
     { label: t("safes.name"), sort: "name", cell: (s) => <RowLink to={`/safes/${s.id}`}>{s.name}</RowLink> },
-    { label: t("safes.description"), wide: true, cell: (s) => <span className="line-clamp-2 text-muted">{s.description}</span> },
+    { label: t("safes.description"), wide: "most", cell: (s) => <span className="line-clamp-2 text-muted">{s.description}</span> },
     {
       label: t("safes.state"),
       short: true,
@@ -38,7 +38,7 @@ export default function SafeList() {
         ),
     },
     { label: t("safes.role"), wide: true, short: true, cell: (s) => (s.role ? t(`safes.roles.${s.role}`) : <span className="text-faint">{t("safes.noRole")}</span>) },
-    { label: t("safes.created"), sort: "created_at", wide: true, short: true, cell: (s) => <Time at={s.created_at} /> },
+    { label: t("safes.created"), sort: "created_at", wide: "most", short: true, cell: (s) => <Time at={s.created_at} /> },
     { label: t("safes.action"), act: true, cell: (s) => <LaunchButton safe={s} compact /> },
   ];
   return (

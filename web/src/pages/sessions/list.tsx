@@ -22,8 +22,6 @@ export default function SessionList() {
   // Live sessions come and go; the list follows by itself.
   const query = useList("sessions", state, (query) => api.GET("/api/v1/sessions", { params: { query } }), { every: 3000 });
   const columns: Column<Schemas["Session"]>[] = [
-    { label: t("sessions.status"), short: true, cell: (s) => <Badge tone={tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge> },
-    { label: t("sessions.user"), cell: (s) => s.user_email },
     {
       label: t("sessions.target"),
       cell: (s) => (
@@ -32,12 +30,15 @@ export default function SessionList() {
           <p className="line-clamp-1 text-muted">
             {s.account_name} {t("safes.at")} {s.resource_name}
           </p>
+          <p className="text-muted @xl:hidden">{s.user_email}</p>
         </>
       ),
     },
-    { label: t("sessions.started"), short: true, cell: (s) => <Time at={s.started_at} /> },
-    { label: t("sessions.ended"), wide: true, short: true, cell: (s) => (isOpen(s) ? <span className="text-faint">–</span> : <Time at={s.ended_at} />) },
-    { label: t("sessions.output"), wide: true, numeric: true, cell: (s) => bytes(s.bytes_out) },
+    { label: t("sessions.user"), wide: true, cell: (s) => s.user_email },
+    { label: t("sessions.status"), short: true, cell: (s) => <Badge tone={tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge> },
+    { label: t("sessions.started"), wide: true, short: true, cell: (s) => <Time at={s.started_at} /> },
+    { label: t("sessions.ended"), wide: "most", short: true, cell: (s) => (isOpen(s) ? <span className="text-faint">–</span> : <Time at={s.ended_at} />) },
+    { label: t("sessions.output"), wide: "most", numeric: true, cell: (s) => bytes(s.bytes_out) },
     { label: t("sessions.action"), act: true, cell: (s) => isOpen(s) && <Button className="min-h-8 py-1" onClick={() => setEnding(s)}>{t("sessions.terminate")}</Button> },
   ];
   return (
