@@ -95,7 +95,13 @@ func (b *Broker) admit(ctx context.Context, actor pam.Actor, want Want) (place, 
 			protocol: want.Protocol, sealed: b.Sealed(), now: b.Clock.Now(),
 		}
 		if f.held, err = b.Store.Blocked(ctx, p.actor.Org, p.resource.ID, p.account.ID, p.safe.ID); err == nil {
-			err = b.decide(ctx, &p, f)
+			err = b.rulesOf(ctx, p, &f)
+		}
+		if err == nil {
+			var no *pam.Error
+			if p.question, p.decision, no = decide(f); no != nil {
+				err = no
+			}
 		}
 	}
 	if err != nil {
@@ -104,23 +110,11 @@ func (b *Broker) admit(ctx context.Context, actor pam.Actor, want Want) (place, 
 	return p, err
 }
 
-// decide asks for the policies of the Safe, decides, and notes in p what did.
-func (b *Broker) decide(ctx context.Context, p *place, f facts) error {
+// rulesOf notes the policies of the Safe in f.
+func (b *Broker) rulesOf(ctx context.Context, p place, f *facts) error {
 	book, err := b.Policies.Rules(ctx, p.actor.Org)
-	if err != nil {
-		return err
-	}
 	f.rules = book[p.safe.ID]
-	if f.types == 0 && f.rules.AskForTypes() {
-		if f.types, err = b.typesOf(ctx, p); err != nil {
-			return err
-		}
-	}
-	var no *pam.Error
-	if p.question, p.decision, no = decide(f); no != nil {
-		return no
-	}
-	return nil
+	return err
 }
 
 // refused writes a refusal into the log of the organization that it concerns:

@@ -110,8 +110,16 @@ func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOut
 		return p, err
 	}
 	f := facts{actor: p.actor, action: policy.CredentialReveal, safe: p.safe, sealed: b.Sealed(), now: b.Clock.Now()}
-	// Who is turned away at the Safe does not learn what is in it.
-	if q, d, no := decide(f); no != nil && d.Effect == policy.Deny {
+	if err := b.rulesOf(ctx, p, &f); err != nil {
+		return p, err
+	}
+	// Who is turned away at the Safe does not learn what is in it. Rules about
+	// types of resources have to know what is asked for.
+	door := f
+	if f.rules.AskForTypes() {
+		door.rules = nil
+	}
+	if q, d, no := decide(door); no != nil && d.Effect == policy.Deny {
 		p.question, p.decision = q, d
 		return p, no
 	}
@@ -139,8 +147,14 @@ func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOut
 		return p, &pam.Error{Kind: pam.Invalid, Op: "resolve account", Fields: []pam.Problem{{Field: "account_id", Problem: "the safe has several: " + choices(all, name)}}}
 	}
 	p.account = fit[0]
-	if err := b.decide(ctx, &p, f); err != nil {
-		return p, err
+	if f.rules.AskForTypes() {
+		if f.types, err = b.typesOf(ctx, &p); err != nil {
+			return p, err
+		}
+	}
+	var no *pam.Error
+	if p.question, p.decision, no = decide(f); no != nil {
+		return p, no
 	}
 	// A redirection of one of the account's resources sends the credential
 	// elsewhere; showing it to a member does not. Moving the account does not
