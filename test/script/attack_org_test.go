@@ -36,11 +36,12 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	domain := read[v1.Account](thief.call("POST", "/accounts", v1.AccountIn{Name: "Domain", Username: "root", Credential: &v1.CredentialIn{Kind: "password", Value: "their own too"}})).ID
 
 	event := read[[]v1.AuditEvent](w.founder.call("GET", "/audit-events?limit=1", nil))[0].ID
+	rule := w.founder.rule(v1.PolicyIn{Action: "deny", Conditions: v1.PolicyConditions{SourceIPs: []string{"203.0.113.1"}}, SafeIDs: []string{f.safe}}).ID
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
-		"/audit-events": event,
+		"/audit-events": event, "/policies": rule,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
@@ -48,6 +49,8 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		"PATCH /org/members/{user_id}":          map[string]any{"role": "auditor"},
 		"PATCH /safes/{id}":                     map[string]any{"name": "Stolen"},
 		"PATCH /resources/{id}":                 map[string]any{"host": "192.0.2.1"},
+		"PATCH /policies/{id}":                  map[string]any{"action": "allow"},
+		"POST /policies/{id}/preview":           map[string]any{"days": 1},
 		"PATCH /accounts/{id}":                  map[string]any{"username": "stolen"},
 		"PUT /accounts/{id}/credential":         v1.CredentialIn{Kind: "password", Value: "chosen by the thief"},
 		"POST /accounts/{id}/check":             map[string]any{},
@@ -195,7 +198,7 @@ func (w *world) everything() []string {
 	w.t.Helper()
 	var out []string
 	for _, path := range []string{
-		"/org", "/org/members", "/safes", "/resources", "/accounts", "/checkouts", "/confirmations", "/sessions", "/recordings",
+		"/org", "/org/members", "/safes", "/resources", "/accounts", "/policies", "/checkouts", "/confirmations", "/sessions", "/recordings",
 		"/safes/" + w.shared.safe + "/members", "/accounts/" + w.shared.account + "/versions",
 	} {
 		out = append(out, string(w.founder.call("GET", path, nil).want(http.StatusOK).body))
