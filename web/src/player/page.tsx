@@ -28,7 +28,7 @@ export function RecordingPage({ id }: { id: string }) {
       <header className="flex flex-wrap items-center justify-between gap-3">
         <div className="min-w-0">
           <p className="text-sm">
-            <a href="/recordings" className="-ml-1 inline-flex items-center gap-0.5 text-muted underline-offset-4 hover:text-text hover:underline">
+            <a href="/recordings" className="-ml-1 inline-flex min-h-[24px] items-center gap-0.5 text-muted underline-offset-4 hover:text-text hover:underline">
               <ChevronLeft aria-hidden className="size-4" />
               {t("player.back")}
             </a>

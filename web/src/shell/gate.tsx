@@ -9,7 +9,11 @@ export function Gate({ children }: { children: (org: string) => ReactNode }) {
   const { who, error, retry } = useSession();
   if (error) {
     return (
-      <main className="mx-auto max-w-xl p-6">
+      <main className="mx-auto flex min-h-dvh max-w-xl flex-col justify-center gap-6 p-6">
+        <h1 className="flex items-center gap-3 text-2xl font-semibold tracking-tight">
+          <img src="/favicon.svg" alt="" width={36} height={36} />
+          VaultPAM
+        </h1>
         <Problem error={error} retry={retry} />
       </main>
     );

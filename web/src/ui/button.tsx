@@ -39,7 +39,7 @@ export function ButtonLink({ to, search, kind = "secondary", className, children
 
 export function IconButton({ label, children, className = "", ...rest }: ButtonHTMLAttributes<HTMLButtonElement> & { label: string }) {
   return (
-    <button type="button" aria-label={label} title={label} className={`inline-flex size-9 items-center justify-center rounded-md text-muted hover:bg-sunken hover:text-text ${className}`} {...rest}>
+    <button type="button" aria-label={label} title={label} className={`inline-flex size-9 shrink-0 items-center justify-center rounded-md text-muted hover:bg-sunken hover:text-text ${className}`} {...rest}>
       {children}
     </button>
   );

@@ -77,10 +77,11 @@ export function Empty({ title, children, action }: { title: string; children?: R
   );
 }
 
+/** What comes at once needs no word; the rest has one after a moment. */
 export function Loading() {
   const { t } = useTranslation();
   return (
-    <p role="status" className="flex min-h-40 items-center justify-center gap-2 text-sm text-muted">
+    <p role="status" className="late flex min-h-40 items-center justify-center gap-2 text-sm text-muted">
       <LoaderCircle aria-hidden className="size-4 animate-spin" />
       {t("ui.loading")}
     </p>

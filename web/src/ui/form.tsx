@@ -55,6 +55,8 @@ interface VersionedProps<T, F> {
   fields: readonly (keyof T & keyof F & string)[];
   /** How people call a field. */
   names: (field: string) => string;
+  /** How they read a value of it, where it is no text of their own. */
+  values?: (field: string, value: unknown) => string | undefined;
   read: () => Answer<T>;
   write: (patch: Partial<F>, version: string) => Answer<T>;
   saved: () => Promise<void>;
@@ -89,6 +91,7 @@ export function VersionedForm<T extends object, F extends object>(p: VersionedPr
   if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/", label: t("overview.title") }} />;
   if (!read || !value) return <Loading />;
 
+  const show = (field: string, v: unknown) => p.values?.(field, v) ?? (typeof v === "string" ? v : JSON.stringify(v));
   const changed = (from: T) => p.fields.filter((f) => JSON.stringify(value[f]) !== JSON.stringify(from[f]));
   return (
     <>
@@ -136,8 +139,8 @@ export function VersionedForm<T extends object, F extends object>(p: VersionedPr
                           <th scope="row" className="py-1 pr-3 font-normal">
                             {p.names(f)}
                           </th>
-                          <td className="py-1 pr-3 font-mono text-xs">{show(theirs.object[f])}</td>
-                          <td className="py-1 font-mono text-xs">{show(value[f])}</td>
+                          <td className="name py-1 pr-3">{show(f, theirs.object[f])}</td>
+                          <td className="name py-1">{show(f, value[f])}</td>
                         </tr>
                       ))}
                   </tbody>
@@ -174,8 +177,4 @@ export function VersionedForm<T extends object, F extends object>(p: VersionedPr
 
 function pick<F>(from: object, fields: readonly string[]): F {
   return Object.fromEntries(fields.map((f) => [f, (from as Record<string, unknown>)[f]])) as F;
-}
-
-function show(v: unknown): string {
-  return typeof v === "string" ? v : JSON.stringify(v);
 }

@@ -13,7 +13,7 @@ export function PageHead({ title, parent, lead, badges, actions }: { title: stri
       <div className="min-w-0 space-y-1">
         {parent && (
           <p className="text-sm">
-            <A to={parent.to} search={parent.search} className="-ml-1 inline-flex max-w-full items-center gap-0.5 text-muted underline-offset-4 hover:text-text hover:underline">
+            <A to={parent.to} search={parent.search} className="-ml-1 inline-flex min-h-[24px] max-w-full items-center gap-0.5 text-muted underline-offset-4 hover:text-text hover:underline">
               <ChevronLeft aria-hidden className="size-4 shrink-0" />
               <span className="name line-clamp-1">{parent.label}</span>
             </A>
@@ -47,7 +47,7 @@ export function Card({ title, actions, children }: { title?: string; actions?: R
 /** Where a card leads, in its head. */
 export function CardLink({ to, search, children }: { to: string; search?: Record<string, string>; children: ReactNode }) {
   return (
-    <A to={to} search={search} className="-my-1 inline-flex min-h-6 items-center text-sm text-accent-text underline-offset-4 hover:underline">
+    <A to={to} search={search} className="-my-1 inline-flex min-h-[24px] items-center text-sm text-accent-text underline-offset-4 hover:underline">
       {children}
     </A>
   );

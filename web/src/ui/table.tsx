@@ -67,7 +67,7 @@ export function DataTable<T>({ caption, query, columns, rowKey, empty, none }: P
                 {columns.map((c) => (
                   <th key={c.label} scope="col" aria-sort={!c.sort ? undefined : state.sort === c.sort ? "ascending" : state.sort === `-${c.sort}` ? "descending" : "none"} className={`px-4 py-2.5 font-medium whitespace-nowrap ${shownFrom(c)} ${c.numeric ? "text-right" : ""}`}>
                     {c.sort ? (
-                      <button type="button" className="inline-flex items-center gap-1 hover:text-text" onClick={() => set({ sort: state.sort === c.sort ? `-${c.sort}` : c.sort })}>
+                      <button type="button" className="inline-flex min-h-[24px] items-center gap-1 hover:text-text" onClick={() => set({ sort: state.sort === c.sort ? `-${c.sort}` : c.sort })}>
                         {c.label}
                         {state.sort === c.sort && <ArrowUp aria-hidden className="size-3.5" />}
                         {state.sort === `-${c.sort}` && <ArrowDown aria-hidden className="size-3.5" />}

@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, ok } from "../../api/client";
+import { api, ApiError, ok } from "../../api/client";
 import { EditForm } from "../../ui/form";
 import { PageHead } from "../../ui/page";
 import { AccountFields, CredentialFields, fresh, type CredentialIn } from "./form";
@@ -21,6 +21,8 @@ export default function CreateAccount() {
         back="/accounts"
         label={t("accounts.create")}
         save={async () => {
+          // The API would take it for a domain account, which few mean.
+          if (value.resource_id === undefined) throw new ApiError(422, "VALIDATION_FAILED", t("ui.words.fields"), "", [{ field: "resource_id", problem: "is required" }]);
           const made = await ok(api.POST("/api/v1/accounts", { body: { ...value, ...((credential.value || credential.private_key) && { credential }) } }));
           setCredential({ kind: credential.kind });
           await client.invalidateQueries({ queryKey: ["accounts"] });

@@ -8,6 +8,9 @@ export type CredentialIn = Schemas["CredentialIn"];
 
 export const fresh: AccountIn = { name: "", username: "" };
 
+/** The choice of a domain account, which is of no resource. */
+const domain = "domain";
+
 export function AccountFields({ value, onChange, problems }: { value: AccountIn; onChange: (v: AccountIn) => void; problems: Record<string, string> }) {
   const { t } = useTranslation();
   const { data } = useQuery({ queryKey: ["resources", "list", "all"], queryFn: () => ok(api.GET("/api/v1/resources", { params: { query: {} } })) });
@@ -21,13 +24,14 @@ export function AccountFields({ value, onChange, problems }: { value: AccountIn;
         <Input value={value.username} onChange={(e) => set({ username: e.target.value })} autoComplete="off" required />
       </Field>
       <Field label={t("accounts.resource")} hint={t("accounts.resourceHint")} error={problems.resource_id}>
-        <Select value={value.resource_id ?? ""} onChange={(e) => set({ resource_id: (e.target.value || null) as never })}>
-          <option value="">{t("accounts.domain")}</option>
+        <Select value={value.resource_id === undefined ? "" : (value.resource_id ?? domain)} onChange={(e) => set({ resource_id: (e.target.value === domain ? null : e.target.value) as never })}>
+          {value.resource_id === undefined && <option value="">{t("accounts.choose")}</option>}
           {data?.map((r) => (
             <option key={r.id} value={r.id}>
               {r.name}
             </option>
           ))}
+          <option value={domain}>{t("accounts.domain")}</option>
         </Select>
       </Field>
     </FieldSet>

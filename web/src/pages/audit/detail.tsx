@@ -100,7 +100,7 @@ function Party({ party: p, by, instance }: { party: Schemas["AuditParty"]; by: "
       <span className="mt-0.5 flex flex-wrap items-center gap-x-3 text-sm font-normal text-muted">
         {term("things", p.type)}
         {p.id && (
-          <A to="/audit" search={{ [by]: p.id, ...instance }} className="inline-flex min-h-6 items-center gap-1 text-accent-text hover:underline">
+          <A to="/audit" search={{ [by]: p.id, ...instance }} className="inline-flex min-h-[24px] items-center gap-1 text-accent-text hover:underline">
             <ListFilter aria-hidden className="size-3.5" />
             {t(by === "actor_id" ? "audit.allOfActor" : "audit.allOfTarget")}
           </A>

@@ -1,6 +1,7 @@
 import { useTranslation } from "react-i18next";
 import { api, type Schemas } from "../../api/client";
 import { useRole, useSession } from "../../api/session";
+import { duration } from "../../format";
 import { Checkbox, Field, FieldSet, Input } from "../../ui/field";
 import { VersionedForm } from "../../ui/form";
 import { PageHead } from "../../ui/page";
@@ -20,6 +21,10 @@ export default function OrganizationSettings() {
     <VersionedForm<Org, OrgIn>
       fields={fields}
       names={(f) => t(`organization.fields.${f}`)}
+      values={(f, v) => {
+        if (typeof v === "boolean") return t(`safes.onOff.${v ? "on" : "off"}`);
+        return f === "idle_timeout_seconds" ? duration(v as number) : f === "recording_retention_days" ? duration((v as number) * 86400) : undefined;
+      }}
       read={() => api.GET("/api/v1/org")}
       write={(patch, version) => api.PATCH("/api/v1/org", { params: { header: { "If-Match": version } }, body: patch as OrgIn })}
       saved={async () => {

@@ -20,6 +20,7 @@ export default function EditResource() {
       back={`/resources/${id}`}
       fields={fields}
       names={(f) => t(`resources.fields.${f}`)}
+      values={(f, v) => (f === "host_key_policy" ? t(`resources.policies.${v as string}`) : f === "host_keys" ? (v as string[]).join("\n") : undefined)}
       read={() => api.GET("/api/v1/resources/{id}", { params: { path } })}
       write={(patch, version) => api.PATCH("/api/v1/resources/{id}", { params: { path, header: { "If-Match": version } }, body: patch as ResourceIn })}
       saved={async () => {

@@ -2,6 +2,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, type Schemas } from "../../api/client";
+import { count, duration } from "../../format";
 import { VersionedForm } from "../../ui/form";
 import { PageHead } from "../../ui/page";
 import { SafeFields, type SafeIn } from "./form";
@@ -20,6 +21,14 @@ export default function EditSafe() {
       back={`/safes/${id}`}
       fields={fields}
       names={(f) => t(`safes.fields.${f}`)}
+      values={(f, v) => {
+        const onOff = (on: boolean) => t(`safes.onOff.${on ? "on" : "off"}`);
+        if (f === "recording" || f === "mfa_step_up") return onOff(v === true || v === "on");
+        if (f === "clipboard" || f === "file_transfer") return t(`safes.transfer.${v as string}`);
+        if (f === "session_ttl_seconds") return duration(v as number);
+        if (f === "checkout") return onOff((v as SafeIn["checkout"])!.enabled!);
+        return f === "bindings" ? count((v as unknown[]).length) : undefined;
+      }}
       read={() => api.GET("/api/v1/safes/{id}", { params: { path } })}
       write={(patch, version) => api.PATCH("/api/v1/safes/{id}", { params: { path, header: { "If-Match": version } }, body: patch as SafeIn })}
       saved={async () => {

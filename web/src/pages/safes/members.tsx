@@ -92,10 +92,12 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
 
 function AddMember({ safe, onClose, done }: { safe: Schemas["Safe"]; onClose: () => void; done: () => Promise<unknown> }) {
   const { t } = useTranslation();
-  const [user, setUser] = useState("");
+  const [picked, setPicked] = useState("");
   const [role, setRole] = useState<string>("operator");
   const [q, setQ] = useState("");
   const { data } = useQuery({ queryKey: ["members", "list", "pick", q], queryFn: () => ok(api.GET("/api/v1/org/members", { params: { query: { q, limit: 50, status: "active" } } })) });
+  // Who is the only one of that name is meant.
+  const user = data?.some((m) => m.user_id === picked) ? picked : q && data?.length === 1 ? data[0]!.user_id : "";
   return (
     <ActDialog
       title={t("safes.addMember")}
@@ -111,7 +113,7 @@ function AddMember({ safe, onClose, done }: { safe: Schemas["Safe"]; onClose: ()
         <Input type="search" value={q} onChange={(e) => setQ(e.target.value)} autoFocus />
       </Field>
       <Field label={t("safes.person")}>
-        <Select value={user} onChange={(e) => setUser(e.target.value)}>
+        <Select value={user} onChange={(e) => setPicked(e.target.value)}>
           <option value="">{t("safes.choose")}</option>
           {data?.map((m) => (
             <option key={m.user_id} value={m.user_id}>
