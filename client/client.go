@@ -84,6 +84,51 @@ func (c *Client) Login(ctx context.Context, email, password string) (v1.Token, e
 	return t, err
 }
 
+// LoginByDevice asks for a login that a person approves in a browser (RFC
+// 8628), and keeps its token. name is how the program calls itself; show tells
+// the person where to go. It waits until they have decided, the request is
+// over, or ctx ends.
+func (c *Client) LoginByDevice(ctx context.Context, name string, show func(v1.DeviceCodes)) (v1.Token, error) {
+	codes, err := do[v1.DeviceCodes](ctx, c, http.MethodPost, "/auth/device", nil, v1.DeviceIn{ClientName: name})
+	if err != nil {
+		return v1.Token{}, err
+	}
+	// A person opens and reads these, so they are an address and letters,
+	// whatever the server says.
+	for _, uri := range []*string{&codes.VerificationURI, &codes.VerificationURIComplete} {
+		u, err := c.base.Parse(*uri)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+			return v1.Token{}, fmt.Errorf("%s sends people to %q, which is no page", c.base.Host, *uri)
+		}
+		*uri = u.String()
+	}
+	if strings.Trim(codes.UserCode, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
+		return v1.Token{}, fmt.Errorf("%s gives %q as a code, which nobody can type", c.base.Host, codes.UserCode)
+	}
+	show(codes)
+	tick := time.NewTicker(time.Duration(max(1, codes.Interval)) * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return v1.Token{}, ctx.Err()
+		case <-tick.C:
+		}
+		d, err := do[v1.DeviceToken](ctx, c, http.MethodPost, "/auth/device/token", nil, v1.DeviceTokenIn{DeviceCode: codes.DeviceCode})
+		switch {
+		case err != nil:
+			return v1.Token{}, err
+		case d.Status == "approved":
+			c.token = d.AccessToken
+			return v1.Token{AccessToken: d.AccessToken, ExpiresIn: d.ExpiresIn}, nil
+		case d.Status == "denied":
+			return v1.Token{}, errors.New("the login was denied")
+		case d.Status != "pending":
+			return v1.Token{}, errors.New("nobody approved the login in time")
+		}
+	}
+}
+
 // ChangePassword replaces the caller's password. restricted is the token of
 // PASSWORD_CHANGE_REQUIRED, or empty to use the client's own.
 func (c *Client) ChangePassword(ctx context.Context, restricted, current, next string) error {

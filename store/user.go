@@ -84,11 +84,13 @@ func (db *DB) HolderByToken(ctx context.Context, hash [32]byte) (identity.Holder
 
 // CreateLogin implements identity.Store.
 func (db *DB) CreateLogin(ctx context.Context, l identity.Login, e audit.Entry) error {
-	return db.write(ctx, "create login", func(ctx context.Context, tx *Tx) error {
-		_, err := tx.exec(ctx, `INSERT INTO logins (id, user_id, token_hash, purpose, created_at, expires_at, step_up_at, used_at, client_ip, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			l.ID, l.User, l.TokenHash[:], l.Purpose, micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.StepUpAt), micros(l.UsedAt), l.ClientIP, l.UserAgent)
-		return err
-	}, e)
+	return db.write(ctx, "create login", func(ctx context.Context, tx *Tx) error { return insertLogin(ctx, tx, l) }, e)
+}
+
+func insertLogin(ctx context.Context, tx *Tx, l identity.Login) error {
+	_, err := tx.exec(ctx, `INSERT INTO logins (id, user_id, token_hash, purpose, created_at, expires_at, step_up_at, used_at, client_ip, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		l.ID, l.User, l.TokenHash[:], l.Purpose, micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.StepUpAt), micros(l.UsedAt), l.ClientIP, l.UserAgent)
+	return err
 }
 
 // LoginsOf implements identity.Store.
@@ -124,6 +126,9 @@ func (db *DB) RevokeLogin(ctx context.Context, user pam.UserID, id pam.LoginID, 
 		if err := tx.mustTouch(ctx, pam.NotFound, `DELETE FROM logins WHERE id = ? AND user_id = ?`, id, user); err != nil {
 			return err
 		}
+		if err := takeBackDevices(ctx, tx, user, id); err != nil {
+			return err
+		}
 		return cutSessions(ctx, tx, user, string(id), "login")
 	}, e)
 }
@@ -146,6 +151,9 @@ func (db *DB) SetPassword(ctx context.Context, user pam.UserID, hash string, by 
 			kept = ""
 		}
 		if _, err := tx.exec(ctx, `DELETE FROM logins WHERE user_id = ? AND id <> ?`, user, kept); err != nil {
+			return err
+		}
+		if err := takeBackDevices(ctx, tx, user, ""); err != nil {
 			return err
 		}
 		return cutPasswordSessions(ctx, tx, user, kept)

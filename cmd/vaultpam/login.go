@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 
@@ -17,11 +19,13 @@ import (
 var notSignedIn = v1.Error{Error: "TOKEN_INVALID", Message: "You are not signed in: run vaultpam login, or set VAULTPAM_TOKEN."}
 
 func (a *app) loginCommand() *cobra.Command {
-	return &cobra.Command{
+	var browser bool
+	cmd := &cobra.Command{
 		Use:   "login [URL]",
 		Short: "Sign in and keep the login for the next commands",
-		Long:  "Sign in with e-mail and password, asked for on the terminal or taken from VAULTPAM_EMAIL and VAULTPAM_PASSWORD.",
-		Args:  args(cobra.MaximumNArgs(1)),
+		Long: "Sign in with e-mail and password, asked for on the terminal or taken from VAULTPAM_EMAIL and VAULTPAM_PASSWORD; or, with --browser,\n" +
+			"by approving a short code in the web console, on this machine or any other.",
+		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			kept, err := readLogin()
 			if err != nil {
@@ -38,23 +42,15 @@ func (a *app) loginCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			email := env("VAULTPAM_EMAIL", "")
-			if email == "" {
-				fmt.Fprint(os.Stderr, "Email: ")
-				if email, err = readLine(); err != nil {
-					return err
-				}
+			signIn := byPassword
+			if browser {
+				signIn = byBrowser
 			}
-			password := env("VAULTPAM_PASSWORD", "")
-			if password == "" {
-				if password, err = askSecret("Password: "); err != nil {
-					return err
-				}
+			token, err := signIn(cmd, c)
+			if err != nil {
+				return err
 			}
-			token, err := c.Login(cmd.Context(), strings.TrimSpace(email), password)
-			if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Code() == "PASSWORD_CHANGE_REQUIRED" {
-				token, err = changeFirst(cmd, c, refusal, email, password)
-			}
+			me, err := client.Get[v1.Me](cmd.Context(), c, "/me", nil)
 			if err != nil {
 				return err
 			}
@@ -62,13 +58,66 @@ func (a *app) loginCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l := login{BaseURL: strings.TrimRight(base, "/"), Token: token.AccessToken, OrgID: ms.ActiveOrgID, Email: email, ExpiresAt: time.Now().Add(time.Duration(token.ExpiresIn) * time.Second).UTC()}
+			l := login{BaseURL: strings.TrimRight(base, "/"), Token: token.AccessToken, OrgID: ms.ActiveOrgID, Email: me.Email, ExpiresAt: time.Now().Add(time.Duration(token.ExpiresIn) * time.Second).UTC()}
 			if err := writeLogin(l); err != nil {
 				return err
 			}
-			cmd.PrintErrf("Signed in as %s until %s.\n", email, when(l.ExpiresAt))
+			cmd.PrintErrf("Signed in as %s until %s.\n", me.Email, when(l.ExpiresAt))
 			return nil
 		},
+	}
+	cmd.Flags().BoolVar(&browser, "browser", false, "sign in by the web console")
+	return cmd
+}
+
+// byPassword signs in with what the terminal or the environment says.
+func byPassword(cmd *cobra.Command, c *client.Client) (v1.Token, error) {
+	email := env("VAULTPAM_EMAIL", "")
+	if email == "" {
+		fmt.Fprint(os.Stderr, "Email: ")
+		var err error
+		if email, err = readLine(); err != nil {
+			return v1.Token{}, err
+		}
+	}
+	email = strings.TrimSpace(email)
+	password := env("VAULTPAM_PASSWORD", "")
+	if password == "" {
+		var err error
+		if password, err = askSecret("Password: "); err != nil {
+			return v1.Token{}, err
+		}
+	}
+	token, err := c.Login(cmd.Context(), email, password)
+	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Code() == "PASSWORD_CHANGE_REQUIRED" {
+		token, err = changeFirst(cmd, c, refusal, email, password)
+	}
+	return token, err
+}
+
+// byBrowser has somebody approve the login in the console.
+func byBrowser(cmd *cobra.Command, c *client.Client) (v1.Token, error) {
+	name := "vaultpam"
+	if host, err := os.Hostname(); err == nil {
+		name += " on " + host
+	}
+	return c.LoginByDevice(cmd.Context(), name, func(d v1.DeviceCodes) {
+		cmd.PrintErrf("Open %s\nand approve the code %s within %d minutes.\n", d.VerificationURIComplete, d.UserCode, d.ExpiresIn/60)
+		openBrowser(d.VerificationURIComplete)
+	})
+}
+
+// openBrowser tries to. Whoever has none reads the address on the terminal.
+func openBrowser(address string) {
+	opener := map[string]string{"darwin": "open", "windows": "explorer"}[runtime.GOOS]
+	if opener == "" && (os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "") {
+		opener = "xdg-open"
+	}
+	if opener == "" {
+		return
+	}
+	if open := exec.Command(opener, address); open.Start() == nil {
+		go func() { _ = open.Wait() }() // ends with the opener, or with us
 	}
 }
 

@@ -16,6 +16,11 @@ func (a *API) routes() {
 	serve(a, route{"POST /auth/cookie", "Sign in to the console; the login comes as a cookie", public, "", ok, countLogin | secrets | byCookie, nil}, a.postCookie)
 	serve(a, route{"GET /auth/cookie", "The console's login, and its CSRF token", person, "-", ok, byCookie, nil}, a.getCookie)
 	serve(a, route{"DELETE /auth/cookie", "Sign out of the console", person, "-", none, byCookie, nil}, a.deleteCookie)
+	serve(a, route{"POST /auth/device", "Ask for a login that a person approves in the console", public, "", ok, countLogin | secrets, nil}, a.postDevice)
+	serve(a, route{"POST /auth/device/token", "Fetch that login", public, "", ok, secrets, nil}, a.postDeviceToken)
+	serve(a, route{"GET /auth/device/{user_code}", "See which program asks for a login of yours", person, "-", ok, sensitive, nil}, a.getDevice)
+	serve(a, route{"POST /auth/device/{user_code}/approve", "Let it have one", person, "-", ok, sensitive, nil}, a.approveDevice)
+	serve(a, route{"POST /auth/device/{user_code}/deny", "Refuse it", person, "-", ok, sensitive, nil}, a.denyDevice)
 	serve(a, route{"POST /auth/logout", "End this login", person, "-", none, 0, nil}, a.postLogout)
 	serve(a, route{"POST /auth/step-up", "Authenticate anew for a risky act", person, "-", ok, countLogin, nil}, a.postStepUp)
 

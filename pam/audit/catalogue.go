@@ -16,6 +16,8 @@ const (
 	LoginRevoked               Type = "LOGIN_REVOKED"
 	StepUpSucceeded            Type = "STEP_UP_SUCCEEDED"
 	StepUpFailed               Type = "STEP_UP_FAILED"
+	DeviceLoginApproved        Type = "DEVICE_LOGIN_APPROVED"
+	DeviceLoginDenied          Type = "DEVICE_LOGIN_DENIED"
 	PasswordChanged            Type = "PASSWORD_CHANGED"
 	ProfileUpdated             Type = "PROFILE_UPDATED"
 	MFAChallengeTriggered      Type = "MFA_CHALLENGE_TRIGGERED"
@@ -137,6 +139,8 @@ var Catalogue = []Spec{
 	{LoginRevoked, title(LoginRevoked), "identity"},
 	{StepUpSucceeded, title(StepUpSucceeded), "identity"},
 	{StepUpFailed, title(StepUpFailed), "identity"},
+	{DeviceLoginApproved, title(DeviceLoginApproved), "identity"},
+	{DeviceLoginDenied, title(DeviceLoginDenied), "identity"},
 	{PasswordChanged, title(PasswordChanged), "identity"},
 	{ProfileUpdated, title(ProfileUpdated), "identity"},
 	{MFAChallengeTriggered, title(MFAChallengeTriggered), "identity"},

@@ -129,7 +129,7 @@ func (s *Service) actor(h Holder, c Client) pam.Actor {
 
 // holder finds out what a token stands for.
 func (s *Service) holder(ctx context.Context, bearer string) (Holder, error) {
-	hash, ok := parseToken(bearer)
+	hash, ok := parseToken(bearer, loginPrefix, accessPrefix)
 	if !ok {
 		return Holder{}, unauthenticated()
 	}

@@ -130,6 +130,21 @@ type Store interface {
 	SSHKeysOf(ctx context.Context, user pam.UserID) ([]SSHKey, error)
 	RemoveSSHKey(ctx context.Context, user pam.UserID, id pam.KeyID, e audit.Entry) error
 
+	// CreateDevice keeps a request for a login, unless there are most already:
+	// then it is Unavailable. It forgets those whose time is over.
+	CreateDevice(ctx context.Context, d Device, most int) error
+	// DeviceByUserCode is NotFound for what does not wait for a decision.
+	DeviceByUserCode(ctx context.Context, code string, now time.Time) (Device, error)
+	// DeviceByCode is NotFound for what is over.
+	DeviceByCode(ctx context.Context, hash [32]byte, now time.Time) (Device, error)
+	// DecideDevice stores status, user and login of a pending request. It is
+	// NotFound where none waits any more, and Unauthenticated if the login with
+	// which it is approved has ended.
+	DecideDevice(ctx context.Context, d Device, now time.Time, e audit.Entry) error
+	// RedeemDevice turns an approved request into a login. It is Conflict if it
+	// is not there any more.
+	RedeemDevice(ctx context.Context, d Device, l Login, now time.Time, e audit.Entry) error
+
 	// Touch notes what was used last; ids that are gone are passed over.
 	Touch(ctx context.Context, used Used) error
 	// DeleteExpired removes logins and tokens that ended before t.

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math/big"
+	"slices"
 	"strings"
 
 	"vaultpam/internal/secret"
@@ -15,6 +16,7 @@ import (
 const (
 	loginPrefix  = "vps_"
 	accessPrefix = "vpt_"
+	devicePrefix = "vpd_" // of what a program fetches its login with
 )
 
 const (
@@ -38,9 +40,10 @@ func newToken(prefix string, random io.Reader) (secret.Value, [32]byte, error) {
 	return secret.FromString(token), sha256.Sum256([]byte(token)), nil
 }
 
-// parseToken returns the hash under which a well-formed token is kept.
-func parseToken(token string) (hash [32]byte, ok bool) {
-	if len(token) != tokenLength || !strings.HasPrefix(token, loginPrefix) && !strings.HasPrefix(token, accessPrefix) {
+// parseToken returns the hash under which a well-formed token with one of the
+// prefixes is kept.
+func parseToken(token string, prefixes ...string) (hash [32]byte, ok bool) {
+	if len(token) != tokenLength || !slices.Contains(prefixes, token[:len(loginPrefix)]) {
 		return hash, false
 	}
 	if strings.Trim(token[len(loginPrefix):], base62) != "" {

@@ -27,7 +27,7 @@ func TestTokensAreLongAndNeverTheSame(t *testing.T) {
 				t.Fatalf("%q twice", token)
 			}
 			seen[token] = true
-			if got, ok := parseToken(token); !ok || got != hash || hash != sha256.Sum256([]byte(token)) {
+			if got, ok := parseToken(token, loginPrefix, accessPrefix); !ok || got != hash || hash != sha256.Sum256([]byte(token)) {
 				t.Fatalf("%q is not taken for what it is", token)
 			}
 		}
@@ -84,7 +84,7 @@ func TestTokenWithAnyOtherCharacterIsNone(t *testing.T) {
 	}
 }
 
-func wellFormed(token string) bool { _, ok := parseToken(token); return ok }
+func wellFormed(token string) bool { _, ok := parseToken(token, loginPrefix, accessPrefix); return ok }
 
 // What is looked up is the hash of exactly what was sent, and only if it has
 // the form of what we make.
@@ -104,7 +104,7 @@ func FuzzToken(f *testing.F) {
 		f.Add(body + checksum(body))
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		hash, ok := parseToken(s)
+		hash, ok := parseToken(s, loginPrefix, accessPrefix)
 		if !ok {
 			if hash != [32]byte{} {
 				t.Fatalf("%q is refused and has a hash", s)

@@ -23,6 +23,21 @@ var scenarios = []row{
 	{"POST /auth/step-up", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(*world, *caller) ask {
 		return ask{path: "/auth/step-up", body: v1.StepUpIn{Password: ownerPassword}}
 	}},
+	{"POST /auth/device", "200 200 200 200 200 200 200 200 200 200 200 200 200", func(*world, *caller) ask {
+		return ask{path: "/auth/device", body: v1.DeviceIn{ClientName: "robot"}}
+	}},
+	{"POST /auth/device/token", "200 200 200 200 200 200 200 200 200 200 200 200 200", func(w *world, _ *caller) ask {
+		return ask{path: "/auth/device/token", body: v1.DeviceTokenIn{DeviceCode: w.device().DeviceCode}}
+	}},
+	{"GET /auth/device/{user_code}", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(w *world, _ *caller) ask {
+		return ask{path: "/auth/device/" + w.device().UserCode}
+	}},
+	{"POST /auth/device/{user_code}/approve", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(w *world, _ *caller) ask {
+		return ask{path: "/auth/device/" + w.device().UserCode + "/approve"}
+	}},
+	{"POST /auth/device/{user_code}/deny", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(w *world, _ *caller) ask {
+		return ask{path: "/auth/device/" + w.device().UserCode + "/deny"}
+	}},
 
 	{"GET /me", "401 200 200 200 200 200 200 200 200 200 200 200 200", path("/me")},
 	{"PATCH /me", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(_ *world, c *caller) ask {

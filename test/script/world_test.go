@@ -89,6 +89,12 @@ func (w *world) fresh() *fixture {
 	return f
 }
 
+// device asks for a login as a program does.
+func (w *world) device() v1.DeviceCodes {
+	w.t.Helper()
+	return read[v1.DeviceCodes](w.p.nobody().call("POST", "/auth/device", v1.DeviceIn{ClientName: "robot"}))
+}
+
 func (w *world) account(by *caller, resource, password string) v1.Account {
 	w.t.Helper()
 	return read[v1.Account](by.call("POST", "/accounts", v1.AccountIn{

@@ -53,7 +53,9 @@ await run(async () => {
   await until("the recording is sealed", async () => ([recording] = await call("GET", "/recordings?status=completed")).length > 0);
   const [session] = await call("GET", "/sessions?status=ended");
   const [event] = await call("GET", "/audit-events?limit=1");
+  const device = await call("POST", "/auth/device", { client_name: "vaultpam on build-1" });
   const paths = [
+    "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
     "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/confirmations", "/start", "/sessions", `/sessions/${session.id}`,
     "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/organization", "/profile", "/profile/tokens", "/profile/ssh-keys",
