@@ -14,6 +14,8 @@ interface SessionState {
   /** undefined: not known yet; null: nobody. */
   who: Who | null | undefined;
   error: unknown;
+  /** The login has ended by itself, or elsewhere, while this page was open. */
+  ended: boolean;
   signIn(email: string, password: string): Promise<void>;
   signOut(): Promise<void>;
   enter(org: string): void;
@@ -63,14 +65,14 @@ async function load(): Promise<Who | null> {
 
 export function SessionProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
-  const [gone, setGone] = useState(false);
+  const [gone, setGone] = useState<"left" | "ended">();
   const { data, error, refetch } = useQuery({ queryKey: ["who"], queryFn: load, staleTime: Infinity, retry: false, enabled: !gone });
 
   useEffect(() => {
     context.signedOut = () => {
       context.csrf = "";
       hint.clear();
-      setGone(true);
+      setGone("ended");
       client.removeQueries({ predicate: (q) => q.queryKey[0] !== "who" });
     };
     return () => {
@@ -82,11 +84,12 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     () => ({
       who: gone ? null : data,
       error: gone ? null : error,
+      ended: gone === "ended",
       async signIn(email, password) {
         context.csrf = (await ok(api.POST("/api/v1/auth/cookie", { body: { email, password } }))).csrf_token;
         hint.set();
         client.setQueryData(["who"], await load());
-        setGone(false);
+        setGone(undefined);
       },
       async signOut() {
         try {
@@ -94,7 +97,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         } finally {
           hint.clear();
           client.clear();
-          setGone(true);
+          setGone("left");
         }
       },
       enter(org) {

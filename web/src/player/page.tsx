@@ -8,6 +8,7 @@ import { api, ok } from "../api/client";
 import { clock, exact } from "../format";
 import { Button } from "../ui/button";
 import { Alert, Badge, Loading, Problem } from "../ui/feedback";
+import { control } from "../ui/field";
 import { textLink } from "../ui/link";
 import { download, load, type Loaded, type Progress } from "./load";
 
@@ -114,7 +115,7 @@ function Screen({ loaded }: { loaded: Loaded }) {
         <div className="flex flex-wrap items-center gap-x-6 gap-y-2 text-sm">
           <label className="flex items-center gap-2">
             {t("player.speed")}
-            <select value={speed} onChange={(e) => setSpeed(Number(e.target.value))} className="min-h-9 rounded-md border border-line-strong bg-surface px-2">
+            <select value={speed} onChange={(e) => setSpeed(Number(e.target.value))} className={`min-h-9 px-2 ${control}`}>
               {speeds.map((s) => (
                 <option key={s} value={s}>
                   {s} ×
@@ -179,7 +180,7 @@ function TranscriptPane({ loaded, seek }: { loaded: Loaded; seek: (micros: numbe
             box.current?.scrollTo(0, 0);
           }}
           placeholder={t("player.searchTranscript")}
-          className="block min-h-9 w-full rounded-md border border-line-strong bg-surface px-3 text-sm placeholder:text-faint"
+          className={`block min-h-9 w-full px-3 ${control}`}
         />
       </label>
       <p role="status" className="text-xs text-muted">

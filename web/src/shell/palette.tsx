@@ -6,6 +6,7 @@ import { api, ok } from "../api/client";
 import { useWho } from "../api/session";
 import { pages } from "../router";
 import { Dialog } from "../ui/dialog";
+import { control } from "../ui/field";
 
 const opening = new EventTarget();
 export const openPalette = () => opening.dispatchEvent(new Event("open"));
@@ -92,7 +93,7 @@ function Finder({ onClose }: { onClose: () => void }) {
         }}
         onKeyDown={key}
         placeholder={t("shell.palette.hint")}
-        className="block min-h-10 w-full rounded-md border border-line-strong bg-surface px-3 text-sm placeholder:text-faint"
+        className={`block min-h-10 w-full px-3 ${control}`}
       />
       <ul id={id} role="listbox" aria-label={t("shell.palette.results")} className="max-h-80 overflow-y-auto">
         {hits.map((h, i) => (

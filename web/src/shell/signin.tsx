@@ -10,7 +10,7 @@ import { Field, Input } from "../ui/field";
 /** E-mail and password together; further ways to sign in join below the form. */
 export function SignIn() {
   const { t, i18n } = useTranslation();
-  const { signIn } = useSession();
+  const { signIn, ended } = useSession();
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
@@ -48,6 +48,7 @@ export function SignIn() {
         <img src="/favicon.svg" alt="" width={36} height={36} />
         <h1 className="text-2xl font-semibold tracking-tight">{t(change ? "shell.newPasswordTitle" : "shell.signInTitle")}</h1>
       </div>
+      {ended && <Alert tone="info">{t("shell.ended")}</Alert>}
       <form onSubmit={(e) => void submit(e)} className="space-y-4 rounded-lg border border-line bg-surface p-5">
         {change ? (
           <>

@@ -3,7 +3,10 @@ import { createContext, useContext, useId, type InputHTMLAttributes, type ReactN
 import { useTranslation } from "react-i18next";
 import { words } from "./words";
 
-const box = "block w-full rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm text-text placeholder:text-faint aria-invalid:border-danger disabled:opacity-60";
+/** What every control looks like, also one without a field around it. */
+export const control = "rounded-md border border-line-strong bg-surface text-sm text-text placeholder:text-faint";
+
+const box = `block w-full px-3 py-1.5 aria-invalid:border-danger disabled:opacity-60 ${control}`;
 
 const FieldContext = createContext<{ id: string; described?: string; invalid?: boolean } | null>(null);
 

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { useListState, type Page } from "../api/list";
 import { Button } from "./button";
 import { Loading, Problem } from "./feedback";
+import { control } from "./field";
 import { textLink } from "./link";
 
 export interface Column<T> {
@@ -124,7 +125,7 @@ export function ListBar({ children, search = true }: { children?: ReactNode; sea
         <label className="relative block w-full sm:w-72">
           <span className="sr-only">{t("ui.search")}</span>
           <Search aria-hidden className="pointer-events-none absolute top-2.5 left-3 size-4 text-faint" />
-          <input type="search" value={text} onChange={(e) => setText(e.target.value)} placeholder={t("ui.search")} className="block min-h-9 w-full rounded-md border border-line-strong bg-surface py-1.5 pr-3 pl-9 text-sm placeholder:text-faint" />
+          <input type="search" value={text} onChange={(e) => setText(e.target.value)} placeholder={t("ui.search")} className={`block min-h-9 w-full py-1.5 pr-3 pl-9 ${control}`} />
         </label>
       )}
       {children}
@@ -139,7 +140,7 @@ export function Filter({ name, label, options }: { name: string; label: string; 
   return (
     <label className="max-w-full block text-sm">
       <span className="sr-only">{label}</span>
-      <select value={state[name] ?? ""} onChange={(e) => set({ [name]: e.target.value })} className="block field-sizing-content min-h-9 max-w-60 rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm text-ellipsis">
+      <select value={state[name] ?? ""} onChange={(e) => set({ [name]: e.target.value })} className={`block field-sizing-content min-h-9 max-w-60 px-3 py-1.5 text-ellipsis ${control}`}>
         <option value="">
           {label}: {t("ui.any")}
         </option>
@@ -176,7 +177,7 @@ export function DateFilter({ name, label, end }: { name: string; label: string; 
         type="date"
         value={day}
         onChange={(e) => set({ [name]: e.target.value ? new Date(Date.parse(`${e.target.value}T00:00:00`) + shift).toISOString() : undefined })}
-        className="min-h-9 rounded-md border border-line-strong bg-surface px-2 text-text"
+        className={`min-h-9 px-2 ${control}`}
       />
     </label>
   );

@@ -6,6 +6,7 @@ import { useListState, type ListState } from "../../api/list";
 import { useWho } from "../../api/session";
 import { exact } from "../../format";
 import { Button } from "../../ui/button";
+import { control } from "../../ui/field";
 import { useTitle } from "../../ui/title";
 import { find, idOf, useName, useTerm } from "./names";
 import { choices, filterKeys, keys, parse, spans, types, type Choice, type Key, type Problem } from "./query";
@@ -213,7 +214,7 @@ function SpanPicker() {
             const minute = Math.floor(Date.now() / 60_000) * 60_000;
             set({ span: undefined, from: new Date(minute - (spans[state.span as keyof typeof spans] ?? spans["24h"])).toISOString() });
           }}
-          className="block min-h-9 rounded-md border border-line-strong bg-surface px-3 py-1.5 text-sm"
+          className={`block min-h-9 px-3 py-1.5 ${control}`}
         >
           <option value="">{t("audit.spans.any")}</option>
           {Object.keys(spans).map((s) => (
@@ -248,7 +249,7 @@ function Moment({ name }: { name: "from" | "to" }) {
         value={value}
         title={at && value ? exact(at.toISOString()) : undefined}
         onChange={(e) => set({ [name]: e.target.value ? new Date(e.target.value).toISOString() : undefined })}
-        className="min-h-9 max-w-full rounded-md border border-line-strong bg-surface px-2 text-text"
+        className={`min-h-9 max-w-full px-2 ${control}`}
       />
     </label>
   );

@@ -6,7 +6,7 @@ import { api, ok, type Schemas } from "../../api/client";
 import { Button, IconButton } from "../../ui/button";
 import { ActDialog } from "../../ui/dialog";
 import { Loading, Problem } from "../../ui/feedback";
-import { Field, Input, Select } from "../../ui/field";
+import { control, Field, Input, Select } from "../../ui/field";
 import { Card, Time } from "../../ui/page";
 
 export const safeRoles = ["viewer", "operator", "manager", "approver"] as const;
@@ -20,6 +20,17 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
   const path = { id: safe.id };
   const { data, error } = useQuery({ queryKey: key, queryFn: () => ok(api.GET("/api/v1/safes/{id}/members", { params: { path } })) });
   const changed = () => client.invalidateQueries({ queryKey: key });
+  const [refused, setRefused] = useState<unknown>();
+
+  async function change(member_id: string, role: string): Promise<void> {
+    setRefused(undefined);
+    try {
+      await ok(api.PATCH("/api/v1/safes/{id}/members/{member_id}", { params: { path: { ...path, member_id } }, body: { role: role as never } }));
+    } catch (e) {
+      setRefused(e);
+    }
+    await changed();
+  }
   return (
     <Card
       title={t("safes.members")}
@@ -32,6 +43,11 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
         )
       }
     >
+      {refused !== undefined && (
+        <div className="mb-4">
+          <Problem error={refused} />
+        </div>
+      )}
       {error ? (
         <Problem error={error} />
       ) : !data ? (
@@ -50,8 +66,8 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
                 <select
                   aria-label={t("safes.roleOf", { name: m.email })}
                   value={m.role}
-                  onChange={(e) => void ok(api.PATCH("/api/v1/safes/{id}/members/{member_id}", { params: { path: { ...path, member_id: m.id } }, body: { role: e.target.value as never } })).finally(changed)}
-                  className="min-h-8 rounded-md border border-line-strong bg-surface px-2"
+                  onChange={(e) => void change(m.id, e.target.value)}
+                  className={`min-h-8 px-2 ${control}`}
                 >
                   {safeRoles.map((r) => (
                     <option key={r} value={r}>
