@@ -42,7 +42,8 @@ func (r Role) rank() int {
 	return 0
 }
 
-// SafeRole is what a member may do with one Safe.
+// SafeRole is what somebody may do with one Safe: a role that was given to a
+// member, or what several of these come to together. "" is none.
 type SafeRole string
 
 // The roles in a Safe. Viewer is contained in operator, operator in manager;
@@ -54,11 +55,55 @@ const (
 	SafeApprover SafeRole = "approver"
 )
 
-// SafeRoles lists them.
+// What nobody is given, but has through a group beside a role of their own.
+const (
+	SafeOperatorApprover SafeRole = "operator+approver"
+	SafeManagerApprover  SafeRole = "manager+approver"
+)
+
+// SafeRoles lists those that a member can be given.
 var SafeRoles = []SafeRole{SafeViewer, SafeOperator, SafeManager, SafeApprover}
 
-// Valid says whether r is one of the four.
+// safeRights are the steps that each role is made of: seeing, using, managing
+// and deciding. Every union of roles is a role.
+var safeRights = map[SafeRole]uint8{
+	SafeViewer: 1, SafeOperator: 1 | 2, SafeManager: 1 | 2 | 4, SafeApprover: 1 | 8,
+	SafeOperatorApprover: 1 | 2 | 8, SafeManagerApprover: 1 | 2 | 4 | 8,
+}
+
+var safeRoleWith = func() map[uint8]SafeRole {
+	m := map[uint8]SafeRole{}
+	for role, rights := range safeRights {
+		m[rights] = role
+	}
+	return m
+}()
+
+// Valid says whether r is one that a member can be given.
 func (r SafeRole) Valid() bool { return slices.Contains(SafeRoles, r) }
+
+// Includes says whether r gives everything that s does. No role includes none.
+func (r SafeRole) Includes(s SafeRole) bool {
+	rights := safeRights[s]
+	return rights != 0 && safeRights[r]&rights == rights
+}
+
+// With is what r and s come to together.
+func (r SafeRole) With(s SafeRole) SafeRole { return safeRoleWith[safeRights[r]|safeRights[s]] }
+
+// Given lists the roles that r is made of, without those that another of them
+// includes.
+func (r SafeRole) Given() []SafeRole {
+	switch r {
+	case "":
+		return nil
+	case SafeOperatorApprover:
+		return []SafeRole{SafeOperator, SafeApprover}
+	case SafeManagerApprover:
+		return []SafeRole{SafeManager, SafeApprover}
+	}
+	return []SafeRole{r}
+}
 
 // TokenKind is how the actor proved who they are.
 type TokenKind string

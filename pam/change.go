@@ -13,6 +13,7 @@ const (
 	SubjectResource Subject = "resource" // a resource
 	SubjectAccount  Subject = "account"  // an account or its credential
 	SubjectSession  Subject = "session"  // a session that somebody wants ended
+	SubjectGroup    Subject = "group"    // a group's members
 	SubjectPolicy   Subject = "policy"   // a policy, or the Safes that it is assigned to
 )
 

@@ -34,6 +34,7 @@ type (
 	KeyID          string // key_
 	MemberID       string // mem_: one membership of a Safe
 	ConfirmationID string // cnf_
+	InvitationID   string // inv_
 )
 
 // Prefixes of the ids, as the public contract names them.
@@ -57,6 +58,7 @@ const (
 	PrefixKey          = "key_"
 	PrefixMember       = "mem_"
 	PrefixConfirmation = "cnf_"
+	PrefixInvitation   = "inv_"
 )
 
 // InstanceOrg is the organization of what belongs to no organization: the

@@ -31,6 +31,7 @@ import (
 	"vaultpam/pam/broker"
 	"vaultpam/pam/checkout"
 	"vaultpam/pam/confirmation"
+	usergroup "vaultpam/pam/group"
 	"vaultpam/pam/identity"
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
@@ -65,6 +66,7 @@ type Server struct {
 	accounts      *account.Service
 	checkouts     *checkout.Service
 	confirmations *confirmation.Service
+	groups        *usergroup.Service
 	rules         *rulebook.Books
 	policies      *rulebook.Service
 	sessions      *session.Service
@@ -171,6 +173,7 @@ func (s *Server) assemble() error {
 	s.rules = rulebook.NewBooks(s.db, s.cfg.DatabaseURL != "", s.log)
 	s.policies = rulebook.New(s.db, s.rules, s.scribe, s.clock, s.ids)
 	s.confirmations = confirmation.New(s.db, s.scribe, s.clock, s.ids)
+	s.groups = usergroup.New(s.db, s.scribe, s.clock, s.ids)
 	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
 	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)
 	blobs, err := blobfs.Open(s.cfg.Recordings, int64(s.cfg.SpaceReserveMiB)<<20)
@@ -218,7 +221,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Policies: s.policies, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Policies: s.policies, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})

@@ -16,6 +16,7 @@ import (
 	"vaultpam/pam/audit"
 	"vaultpam/pam/checkout"
 	"vaultpam/pam/confirmation"
+	"vaultpam/pam/group"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
@@ -33,6 +34,7 @@ type world struct {
 	safes     *safe.Service
 	resources *resource.Service
 	accounts  *account.Service
+	groups    *group.Service
 	changes   *confirmation.Service
 	checkouts *checkout.Service
 	rules     *rulebook.Books
@@ -79,6 +81,7 @@ func (w *world) use(db *store.DB) {
 	w.safes = safe.New(db, w.scribe, w.clock, w.ids)
 	w.resources = resource.New(db, w.scribe, w.clock, w.ids)
 	w.accounts = account.New(db, plainSealer{}, w.scribe, w.clock, w.ids)
+	w.groups = group.New(db, w.scribe, w.clock, w.ids)
 	w.changes = confirmation.New(db, w.scribe, w.clock, w.ids)
 	w.checkouts = checkout.New(db, w.safes, w.scribe, w.clock)
 	w.rules = rulebook.NewBooks(db, false, slog.New(slog.DiscardHandler))

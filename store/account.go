@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"vaultpam/internal/naming"
@@ -107,8 +108,8 @@ func (db *DB) ListAccounts(ctx context.Context, org pam.OrgID, q account.Query) 
 	w, by := ordering(q.Order, "a.sort_key", "a.account_id", q.After)
 	if !q.All {
 		w.and(`a.account_id IN (SELECT b.account_id FROM safe_members m JOIN safe_bindings b ON b.org_id = m.org_id AND b.safe_id = m.safe_id
-			WHERE m.org_id = ? AND m.user_id = ? AND `+unexpired+` UNION SELECT account_id FROM accounts WHERE org_id = ? AND created_by = ?)`,
-			org, q.User, micros(q.Now), org, q.User)
+			WHERE m.org_id = ? AND m.holder_id IN `+holders+` AND `+unexpired+` UNION SELECT account_id FROM accounts WHERE org_id = ? AND created_by = ?)`,
+			slices.Concat([]any{org}, roleArgs(org, q.User, q.Now), []any{org, q.User})...)
 	}
 	if q.Resource != "" {
 		w.and("a.resource_id = ?", q.Resource)
@@ -123,10 +124,9 @@ func (db *DB) ListAccounts(ctx context.Context, org pam.OrgID, q account.Query) 
 func (db *DB) Holders(ctx context.Context, org pam.OrgID, id pam.AccountID, user pam.UserID, now time.Time) ([]account.Holder, error) {
 	out, err := list(ctx, db, func(r row) (account.Holder, error) {
 		var h account.Holder
-		return h, r.Scan(&h.Safe, &h.Role)
-	}, `SELECT DISTINCT b.safe_id, COALESCE(m.role, '') FROM safe_bindings b
-		LEFT JOIN safe_members m ON m.org_id = b.org_id AND m.safe_id = b.safe_id AND m.user_id = ? AND `+unexpired+`
-		WHERE b.org_id = ? AND b.account_id = ? ORDER BY b.safe_id`, user, micros(now), org, id)
+		return h, r.Scan(&h.Safe, intoRole(&h.Role))
+	}, `SELECT b.safe_id, `+roleIn("b")+` FROM (SELECT DISTINCT org_id, safe_id FROM safe_bindings WHERE org_id = ? AND account_id = ?) AS b ORDER BY b.safe_id`,
+		append(roleArgs(org, user, now), org, id)...)
 	return out, db.failed("list holders", err)
 }
 

@@ -71,21 +71,21 @@ func TestStandingsTellWhatEachSessionRestsOn(t *testing.T) {
 				t.Errorf("%s: %s", name, d)
 			}
 		}
-		good := broker.Standing{OrgRole: pam.Operator, SafeRole: pam.SafeOperator, Bound: true}
+		good := broker.Standing{OrgRole: pam.Operator, SafeRole: pam.SafeOperator, Bound: true, Version: 1}
 		check("at first", good)
 		must[safe.Safe](t)(w.safes.Lock(ctx, w.owner, s.ID))
 		locked := good
-		locked.Locked = true
+		locked.Locked, locked.Version = true, 2
 		check("locked", locked)
 		must[safe.Safe](t)(w.safes.Unlock(ctx, w.owner, s.ID))
 		w.clock.Advance(2 * time.Hour)
-		check("membership over", broker.Standing{OrgRole: pam.Operator, Bound: true})
+		check("membership over", broker.Standing{OrgRole: pam.Operator, Bound: true, Version: 3})
 		w.suspend(w.operator)
-		check("suspended", broker.Standing{Bound: true})
+		check("suspended", broker.Standing{Bound: true, Version: 3})
 		if err := w.db.KillSession(ctx, x.Org, x.ID, "terminated", storetest.Entry(x.Org, audit.SessionTerminated)); err != nil {
 			t.Fatal(err)
 		}
-		check("killed", broker.Standing{KillReason: "terminated", Bound: true})
+		check("killed", broker.Standing{KillReason: "terminated", Bound: true, Version: 3})
 		if got := must[[]broker.Standing](t)(w.db.Standings(ctx, "node_2", w.clock.Now())); len(got) != 0 {
 			t.Errorf("of another node: %v", got)
 		}

@@ -39,7 +39,7 @@ func (db *DB) ListCheckouts(ctx context.Context, org pam.OrgID, q checkout.Query
 	var w where
 	w.and("c.org_id = ? AND c.status = 'checked_out' AND c.expires_at > ?", org, micros(q.Now))
 	if !q.All {
-		w.and("(c.user_id = ? OR c.safe_id IN ("+managedSafes+"))", q.User, org, q.User, micros(q.Now))
+		w.and("(c.user_id = ? OR c.safe_id IN ("+managedSafes+"))", append([]any{q.User}, managedArgs(org, q.User, q.Now)...)...)
 	}
 	if q.Safe != "" {
 		w.and("c.safe_id = ?", q.Safe)

@@ -30,7 +30,7 @@ func hold(ctx context.Context, tx *Tx, org pam.OrgID, h pam.Hold, resource pam.R
 	if _, err := tx.exec(ctx, `UPDATE confirmations SET status = 'superseded', decided_at = ? WHERE `+same, micros(h.At), org, resource, account); err != nil {
 		return err
 	}
-	manages, err := list(ctx, tx, scalar[pam.SafeID], managedSafes, org, h.By, micros(h.At))
+	manages, err := list(ctx, tx, scalar[pam.SafeID], managedSafes, managedArgs(org, h.By, h.At)...)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (db *DB) ListConfirmations(ctx context.Context, org pam.OrgID, q confirmati
 	var w where
 	w.and("c.org_id = ?", org)
 	if !q.All {
-		w.and("(c.requested_by = ? OR c.safe_id IN ("+managedSafes+"))", q.User, org, q.User, micros(q.Now))
+		w.and("(c.requested_by = ? OR c.safe_id IN ("+managedSafes+"))", append([]any{q.User}, managedArgs(org, q.User, q.Now)...)...)
 	}
 	if q.Status != "" {
 		w.and("c.status = ?", q.Status)

@@ -11,6 +11,7 @@ import (
 var labels = []struct{ prefix, query string }{
 	// People belong to no one organization; the ids come from rows that do.
 	{pam.PrefixUser, `SELECT id, email FROM users WHERE ? <> '' AND id IN `},
+	{pam.PrefixGroup, `SELECT group_id, name FROM org_groups WHERE org_id = ? AND group_id IN `},
 	{pam.PrefixSafe, `SELECT safe_id, name FROM safes WHERE org_id = ? AND safe_id IN `},
 	{pam.PrefixResource, `SELECT resource_id, name FROM resources WHERE org_id = ? AND resource_id IN `},
 	{pam.PrefixAccount, `SELECT account_id, name FROM accounts WHERE org_id = ? AND account_id IN `},

@@ -171,7 +171,8 @@ func (db *DB) RemoveOrgMember(ctx context.Context, id pam.OrgID, old org.Member,
 			return err
 		}
 		for _, text := range []string{
-			`DELETE FROM safe_members WHERE org_id = ? AND user_id = ?`,
+			`DELETE FROM safe_members WHERE org_id = ? AND holder_id = ?`,
+			`DELETE FROM group_members WHERE org_id = ? AND user_id = ?`,
 			`DELETE FROM access_tokens WHERE org_id = ? AND user_id = ?`,
 		} {
 			if _, err := tx.exec(ctx, text, id, old.User); err != nil {

@@ -14,7 +14,7 @@ func TestAPageOfAListReadsOnlyItsOwnRows(t *testing.T) {
 	}
 	defer db.Close()
 	for _, c := range []struct{ columns, tables, id, by string }{
-		{"s.name", "safes s LEFT JOIN safe_members m ON m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ''", "s.safe_id", "s.sort_key, s.safe_id"},
+		{"s.name", "safes s", "s.safe_id", "s.sort_key, s.safe_id"},
 		{"r.name", "resources r", "r.resource_id", "r.sort_key DESC, r.resource_id DESC"},
 		{accountColumns, accountTables, "a.account_id", "a.sort_key, a.account_id"},
 		{orgMemberColumns, "memberships m LEFT JOIN users u ON u.id = m.user_id", "m.user_id", "m.user_id"},

@@ -287,6 +287,9 @@ func (db *DB) Subject(ctx context.Context, org pam.OrgID, id pam.SafeID, user pa
 		return out, err
 	}
 	out.SafeRole, out.SafeName, out.Safe = s.Role, s.Name, s.Controls()
+	if out.Groups, err = groupsOf(ctx, db, org, user); err != nil {
+		return out, db.failed("read groups", err)
+	}
 	if out.Role, _, err = db.ActiveRole(ctx, org, user); err != nil {
 		return out, err
 	}

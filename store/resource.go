@@ -17,7 +17,7 @@ const (
 	resourceSlugs = `SELECT COUNT(*) FROM resources WHERE org_id = ? AND slug = ?`
 	// resourcesOf are the ids of the resources that the Safes of a user bind.
 	resourcesOf = `SELECT b.resource_id FROM safe_members m JOIN safe_bindings b ON b.org_id = m.org_id AND b.safe_id = m.safe_id
-		WHERE m.org_id = ? AND m.user_id = ? AND ` + unexpired
+		WHERE m.org_id = ? AND m.holder_id IN ` + holders + ` AND ` + unexpired
 )
 
 func scanResource(r row) (resource.Resource, error) {
@@ -65,7 +65,7 @@ func resourceByID(ctx context.Context, q querier, org pam.OrgID, id pam.Resource
 // ResourceVisible says whether a Safe that user is in binds the resource.
 func (db *DB) ResourceVisible(ctx context.Context, org pam.OrgID, id pam.ResourceID, user pam.UserID, now time.Time) (bool, error) {
 	n, err := one(ctx, db, scalar[int64], `SELECT COUNT(*) FROM safe_bindings b JOIN safe_members m ON m.org_id = b.org_id AND m.safe_id = b.safe_id
-		WHERE b.org_id = ? AND b.resource_id = ? AND m.user_id = ? AND `+unexpired, org, id, user, micros(now))
+		WHERE b.org_id = ? AND b.resource_id = ? AND m.holder_id IN `+holders+` AND `+unexpired, append([]any{org, id}, roleArgs(org, user, now)...)...)
 	return n > 0, db.failed("read resource", err)
 }
 
@@ -73,7 +73,7 @@ func (db *DB) ResourceVisible(ctx context.Context, org pam.OrgID, id pam.Resourc
 func (db *DB) ListResources(ctx context.Context, org pam.OrgID, q resource.Query) ([]resource.Resource, error) {
 	w, by := ordering(q.Order, "r.sort_key", "r.resource_id", q.After)
 	if !q.All {
-		w.and("r.resource_id IN ("+resourcesOf+")", org, q.User, micros(q.Now))
+		w.and("r.resource_id IN ("+resourcesOf+")", append([]any{org}, roleArgs(org, q.User, q.Now)...)...)
 	}
 	if q.Type != "" {
 		w.and("r.type = ?", q.Type)

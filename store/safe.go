@@ -5,6 +5,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"vaultpam/internal/naming"
@@ -24,7 +25,7 @@ const (
 func scanSafe(r row) (safe.Safe, error) {
 	var s safe.Safe
 	err := r.Scan(&s.Org, &s.ID, &s.Name, &s.Slug, &s.Visibility, intoJSON(&s.Settings), &s.Locked, &s.Version, &s.CreatedBy,
-		intoTime(&s.CreatedAt), intoTime(&s.UpdatedAt), &s.Role)
+		intoTime(&s.CreatedAt), intoTime(&s.UpdatedAt), intoRole(&s.Role))
 	return s, err
 }
 
@@ -58,27 +59,25 @@ func (db *DB) SafeByID(ctx context.Context, org pam.OrgID, id pam.SafeID, user p
 }
 
 func safeByID(ctx context.Context, q querier, org pam.OrgID, id pam.SafeID, user pam.UserID, now time.Time) (safe.Safe, error) {
-	return one(ctx, q, scanSafe, `SELECT `+safeColumns+`, COALESCE(m.role, '') FROM safes s
-		LEFT JOIN safe_members m ON m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ? AND `+unexpired+`
-		WHERE s.org_id = ? AND s.safe_id = ?`, user, micros(now), org, id)
+	return one(ctx, q, scanSafe, `SELECT `+safeColumns+`, `+roleIn("s")+` FROM safes s WHERE s.org_id = ? AND s.safe_id = ?`,
+		append(roleArgs(org, user, now), org, id)...)
 }
 
 // ListSafes returns a page of Safes. Each way to see a Safe is a walk along an
 // index that is in the order of the list and ends with the page.
 func (db *DB) ListSafes(ctx context.Context, org pam.OrgID, q safe.Query) ([]safe.Safe, error) {
-	now := micros(q.Now)
 	w, by := ordering(q.Order, "s.sort_key", "s.safe_id", q.After)
 	db.search(&w, q.Text, "s.sort_key")
 	if q.All {
 		w.add(lockedIs(q.Locked))
-		text, args := pageOf(safeColumns+`, COALESCE(m.role, '')`, `safes s LEFT JOIN safe_members m ON m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ? AND `+unexpired,
-			"s.safe_id", org, w, by, q.Limit, q.User, now)
-		out, err := list(ctx, db, scanSafe, text, args...)
+		text, args := pageOf(safeColumns+`, `+roleIn("s"), `safes s`, "s.safe_id", org, w, by, q.Limit)
+		out, err := list(ctx, db, scanSafe, text, append(roleArgs(org, q.User, q.Now), args...)...)
 		return out, db.failed("list safes", err)
 	}
-	mine, byMine := ordering(q.Order, "m.sort_key", "m.safe_id", q.After)
-	db.search(&mine, q.Text, "m.sort_key")
-	mine.add(lockedIs(q.Locked))
+	mine, of, err := db.safesHeld(ctx, org, q)
+	if err != nil {
+		return nil, db.failed("list safes", err)
+	}
 	if q.Locked != nil && *q.Locked {
 		w.and("FALSE") // whoever may only request a Safe is not told of its lock
 	}
@@ -87,20 +86,58 @@ func (db *DB) ListSafes(ctx context.Context, org pam.OrgID, q safe.Query) ([]saf
 		var s safe.Safe
 		var sortKey []byte
 		err := r.Scan(&s.Org, &s.ID, &s.Name, &s.Slug, &s.Visibility, intoJSON(&s.Settings), &s.Locked, &s.Version, &s.CreatedBy,
-			intoTime(&s.CreatedAt), intoTime(&s.UpdatedAt), &s.Role, &sortKey)
+			intoTime(&s.CreatedAt), intoTime(&s.UpdatedAt), intoRole(&s.Role), &sortKey)
 		return s, err
 	}
-	out, err := list(ctx, db, ordered, `SELECT * FROM (
-			SELECT `+safeColumns+`, m.role, m.sort_key FROM safe_members m JOIN safes s ON s.org_id = m.org_id AND s.safe_id = m.safe_id
-			WHERE m.org_id = ? AND m.user_id = ? AND `+unexpired+mine.also()+` ORDER BY `+byMine+` LIMIT ?) AS mine
+	out, err := list(ctx, db, ordered, `SELECT `+safeColumns+`, `+roleIn("s")+`, mine.sort_key FROM (`+mine+`) AS mine
+			CROSS JOIN safes s WHERE s.org_id = ? AND s.safe_id = mine.safe_id
 		UNION ALL SELECT * FROM (
-			SELECT `+safeColumns+`, '', s.sort_key FROM safes s
+			SELECT `+safeColumns+`, CAST(0 AS BIGINT), s.sort_key FROM safes s
 			WHERE s.org_id = ? AND s.visibility = 'requestable'`+w.also()+` AND NOT EXISTS (
-				SELECT 1 FROM safe_members m WHERE m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.user_id = ? AND `+unexpired+`)
+				SELECT 1 FROM safe_members m WHERE m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.holder_id IN `+holders+` AND `+unexpired+`)
 			ORDER BY `+by+` LIMIT ?) AS others
 		ORDER BY `+byBoth+` LIMIT ?`,
-		slices.Concat([]any{org, q.User, now}, mine.args, []any{q.Limit, org}, w.args, []any{q.User, now, q.Limit, q.Limit})...)
+		slices.Concat(roleArgs(org, q.User, q.Now), of, []any{org, org}, w.args, roleArgs(org, q.User, q.Now), []any{q.Limit, q.Limit})...)
 	return out, db.failed("list safes", err)
+}
+
+// manyGroups is up to how many groups of a user get a walk along the index of
+// their own; more are looked up together.
+const manyGroups = 16
+
+// safesHeld is the query for the ids of a page of the Safes in which a user
+// has a role, and what they are sorted by: for each holder a walk along the
+// index that ends with the page.
+func (db *DB) safesHeld(ctx context.Context, org pam.OrgID, q safe.Query) (string, []any, error) {
+	who := []string{string(q.User)}
+	groups, err := groupsOf(ctx, db, org, q.User)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, g := range groups {
+		who = append(who, string(g))
+	}
+	w, by := ordering(q.Order, "m.sort_key", "m.safe_id", q.After)
+	db.search(&w, q.Text, "m.sort_key")
+	from := `safe_members m`
+	if q.Locked != nil {
+		from += ` JOIN safes s ON s.org_id = m.org_id AND s.safe_id = m.safe_id`
+		w.add(lockedIs(q.Locked))
+	}
+	rest := ` AND ` + unexpired + w.also() + ` ORDER BY ` + by + ` LIMIT ?`
+	restArgs := slices.Concat([]any{micros(q.Now)}, w.args, []any{q.Limit})
+	if len(groups) > manyGroups {
+		return `SELECT DISTINCT m.safe_id, m.sort_key FROM ` + from + ` WHERE m.org_id = ? AND m.holder_id IN ` + holders + rest,
+			slices.Concat([]any{org}, holderArgs(org, q.User), restArgs), nil
+	}
+	var arms []string
+	var args []any
+	for _, id := range who {
+		arms = append(arms, `SELECT * FROM (SELECT m.safe_id, m.sort_key FROM `+from+` WHERE m.org_id = ? AND m.holder_id = ?`+rest+`) AS arm`)
+		args = append(append(args, org, id), restArgs...)
+	}
+	_, byPage := ordering(q.Order, "2", "1", naming.Cursor{})
+	return strings.Join(arms, ` UNION `) + ` ORDER BY ` + byPage + ` LIMIT ?`, append(args, q.Limit), nil
 }
 
 func lockedIs(want *bool) (w where) {
@@ -257,15 +294,14 @@ func accountFacts(ctx context.Context, q querier, org pam.OrgID, id pam.AccountI
 	var out safe.AccountFacts
 	_, err := list(ctx, q, func(r row) (struct{}, error) {
 		var h safe.Holder
-		err := r.Scan(&out.Account, &out.Resource, &out.CreatedBy, &h.Safe, &h.Resource, &h.Role)
+		err := r.Scan(&out.Account, &out.Resource, &out.CreatedBy, &h.Safe, &h.Resource, intoRole(&h.Role))
 		if h.Safe != "" {
 			out.Holders = append(out.Holders, h)
 		}
 		return struct{}{}, err
-	}, `SELECT a.account_id, COALESCE(a.resource_id, ''), a.created_by, COALESCE(b.safe_id, ''), COALESCE(b.resource_id, ''), COALESCE(m.role, '')
+	}, `SELECT a.account_id, COALESCE(a.resource_id, ''), a.created_by, COALESCE(b.safe_id, ''), COALESCE(b.resource_id, ''), `+roleIn("b")+`
 		FROM accounts a LEFT JOIN safe_bindings b ON b.org_id = a.org_id AND b.account_id = a.account_id
-		LEFT JOIN safe_members m ON m.org_id = b.org_id AND m.safe_id = b.safe_id AND m.user_id = ? AND `+unexpired+`
-		WHERE a.org_id = ? AND a.account_id = ? ORDER BY b.safe_id, b.resource_id`, user, micros(now), org, id)
+		WHERE a.org_id = ? AND a.account_id = ? ORDER BY b.safe_id, b.resource_id`, append(roleArgs(org, user, now), org, id)...)
 	return out, err
 }
 

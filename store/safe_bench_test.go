@@ -27,7 +27,7 @@ func (w *world) manySafes(n int, manager pam.Actor) []pam.SafeID {
 			if err != nil {
 				return err
 			}
-			_, err = tx.Exec(ctx, `INSERT INTO safe_members (org_id, safe_id, member_id, user_id, role, expires_at, created_at, sort_key) VALUES (?, ?, ?, ?, 'manager', 0, 1, ?)`,
+			_, err = tx.Exec(ctx, `INSERT INTO safe_members (org_id, safe_id, member_id, holder_id, role, expires_at, created_at, sort_key) VALUES (?, ?, ?, ?, 'manager', 0, 1, ?)`,
 				manager.Org, id, w.ids.New(pam.PrefixMember), manager.User, naming.Key(name))
 			if err != nil {
 				return err

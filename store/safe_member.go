@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"vaultpam/pam"
@@ -11,24 +13,63 @@ import (
 	"vaultpam/pam/safe"
 )
 
-// activeMember is the join of a member m of a Safe with a membership of the
-// organization that counts.
-const activeMember = ` JOIN memberships o ON o.org_id = m.org_id AND o.user_id = m.user_id AND o.status = 'active' `
+// A role in a Safe is held by a user or by a group that the user is in; what
+// they come to together is a union.
+const (
+	// holders are the ids under which a user has roles. Its arguments are
+	// holderArgs.
+	holders = `(SELECT CAST(? AS TEXT) UNION ALL SELECT g.group_id FROM group_members g WHERE g.user_id = ? AND g.org_id = ?)`
+	// rights is the union of the roles of rows m, as intoRole reads it: a power
+	// of two for each role, and every row of one role the same.
+	rights = `COALESCE(SUM(DISTINCT CASE m.role WHEN 'viewer' THEN 1 WHEN 'operator' THEN 2 WHEN 'manager' THEN 4 WHEN 'approver' THEN 8 ELSE 0 END), 0)`
+	// activeUser holds if a user is an active member of the organization of m.
+	activeUser = `EXISTS (SELECT 1 FROM memberships o WHERE o.org_id = m.org_id AND o.user_id = ? AND o.status = 'active')`
+)
+
+func holderArgs(org pam.OrgID, user pam.UserID) []any { return []any{user, user, org} }
+
+// roleIn is a column: the role of a user in the Safe of the row of a table. Its
+// arguments are roleArgs.
+func roleIn(table string) string {
+	return `(SELECT ` + rights + ` FROM safe_members m WHERE m.org_id = ` + table + `.org_id AND m.safe_id = ` + table + `.safe_id AND m.holder_id IN ` + holders + ` AND ` + unexpired + `)`
+}
+
+func roleArgs(org pam.OrgID, user pam.UserID, now time.Time) []any {
+	return append(holderArgs(org, user), micros(now))
+}
+
+// roleColumn scans what rights says.
+type roleColumn struct{ role *pam.SafeRole }
+
+func (c roleColumn) Scan(src any) error {
+	set, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("role column holds %T", src)
+	}
+	*c.role = ""
+	for i, role := range [...]pam.SafeRole{pam.SafeViewer, pam.SafeOperator, pam.SafeManager, pam.SafeApprover} {
+		if set>>i&1 != 0 {
+			*c.role = c.role.With(role)
+		}
+	}
+	return nil
+}
+
+// intoRole is the destination of a scan of a column of rights.
+func intoRole(role *pam.SafeRole) roleColumn { return roleColumn{role} }
 
 func insertMember(ctx context.Context, tx *Tx, org pam.OrgID, m safe.Member, key []byte) error {
-	_, err := tx.exec(ctx, `INSERT INTO safe_members (org_id, safe_id, member_id, user_id, role, expires_at, created_at, sort_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		org, m.Safe, m.ID, m.User, m.Role, micros(m.ExpiresAt), micros(m.CreatedAt), key)
+	_, err := tx.exec(ctx, `INSERT INTO safe_members (org_id, safe_id, member_id, holder_id, user_id, group_id, role, expires_at, created_at, sort_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		org, m.Safe, m.ID, m.Holder(), orNull(m.User), orNull(m.Group), m.Role, micros(m.ExpiresAt), micros(m.CreatedAt), key)
 	return err
 }
 
 // RoleOf returns the role that user has in the Safe at the time now.
 func (db *DB) RoleOf(ctx context.Context, org pam.OrgID, id pam.SafeID, user pam.UserID, now time.Time) (pam.SafeRole, bool, error) {
-	role, err := one(ctx, db, scalar[pam.SafeRole], `SELECT m.role FROM safe_members m`+activeMember+`
-		WHERE m.org_id = ? AND m.safe_id = ? AND m.user_id = ? AND `+unexpired, org, id, user, micros(now))
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", false, nil
-	}
-	return role, err == nil, db.failed("read role in safe", err)
+	role, err := one(ctx, db, func(r row) (role pam.SafeRole, err error) { return role, r.Scan(intoRole(&role)) }, `SELECT `+rights+` FROM safe_members m
+		WHERE m.org_id = ? AND m.safe_id = ? AND m.holder_id IN `+holders+` AND `+unexpired+` AND `+activeUser,
+		slices.Concat([]any{org, id}, roleArgs(org, user, now), []any{user})...)
+	return role, err == nil && role != "", db.failed("read role in safe", err)
 }
 
 // ActiveRole returns the role of an active member of the organization.
@@ -42,18 +83,26 @@ func (db *DB) ActiveRole(ctx context.Context, org pam.OrgID, user pam.UserID) (p
 
 // ManagedSafes lists the Safes that user manages at the time now.
 func (db *DB) ManagedSafes(ctx context.Context, org pam.OrgID, user pam.UserID, now time.Time) ([]pam.SafeID, error) {
-	out, err := list(ctx, db, scalar[pam.SafeID], managedSafes+` ORDER BY m.safe_id`, org, user, micros(now))
+	out, err := list(ctx, db, scalar[pam.SafeID], managedSafes+` ORDER BY m.safe_id`, managedArgs(org, user, now)...)
 	return out, db.failed("list managed safes", err)
 }
 
-// managedSafes are the ids of the Safes that a user manages.
-const managedSafes = `SELECT m.safe_id FROM safe_members m` + activeMember + ` WHERE m.org_id = ? AND m.user_id = ? AND m.role = 'manager' AND ` + unexpired
+// managedSafes are the ids of the Safes that a user manages. Its arguments are
+// managedArgs.
+const managedSafes = `SELECT DISTINCT m.safe_id FROM safe_members m WHERE m.org_id = ? AND m.holder_id IN ` + holders + ` AND m.role = 'manager' AND ` + unexpired + ` AND ` + activeUser
 
-const memberColumns = `m.member_id, m.org_id, m.safe_id, m.user_id, u.email, m.role, m.expires_at, m.created_at`
+func managedArgs(org pam.OrgID, user pam.UserID, now time.Time) []any {
+	return slices.Concat([]any{org}, roleArgs(org, user, now), []any{user})
+}
+
+const (
+	memberColumns = `m.member_id, m.org_id, m.safe_id, COALESCE(m.user_id, ''), COALESCE(u.email, ''), COALESCE(m.group_id, ''), COALESCE(g.name, ''), m.role, m.expires_at, m.created_at`
+	memberTables  = `safe_members m LEFT JOIN users u ON u.id = m.user_id LEFT JOIN org_groups g ON g.org_id = m.org_id AND g.group_id = m.group_id`
+)
 
 func scanMember(r row) (safe.Member, error) {
 	var m safe.Member
-	err := r.Scan(&m.ID, &m.Org, &m.Safe, &m.User, &m.Email, &m.Role, intoTime(&m.ExpiresAt), intoTime(&m.CreatedAt))
+	err := r.Scan(&m.ID, &m.Org, &m.Safe, &m.User, &m.Email, &m.Group, &m.GroupName, &m.Role, intoTime(&m.ExpiresAt), intoTime(&m.CreatedAt))
 	return m, err
 }
 
@@ -64,14 +113,14 @@ func (db *DB) SafeMembers(ctx context.Context, org pam.OrgID, id pam.SafeID, aft
 	if after != "" {
 		w.and("m.member_id < ?", after)
 	}
-	out, err := list(ctx, db, scanMember, `SELECT `+memberColumns+` FROM safe_members m JOIN users u ON u.id = m.user_id WHERE `+w.String()+
+	out, err := list(ctx, db, scanMember, `SELECT `+memberColumns+` FROM `+memberTables+` WHERE `+w.String()+
 		` ORDER BY m.member_id DESC LIMIT ?`, append(w.args, limit)...)
 	return out, db.failed("list safe members", err)
 }
 
 // SafeMemberByID returns one member of a Safe.
 func (db *DB) SafeMemberByID(ctx context.Context, org pam.OrgID, id pam.SafeID, member pam.MemberID) (safe.Member, error) {
-	out, err := one(ctx, db, scanMember, `SELECT `+memberColumns+` FROM safe_members m JOIN users u ON u.id = m.user_id
+	out, err := one(ctx, db, scanMember, `SELECT `+memberColumns+` FROM `+memberTables+`
 		WHERE m.org_id = ? AND m.safe_id = ? AND m.member_id = ?`, org, id, member)
 	return out, db.failed("read safe member", err)
 }
@@ -83,12 +132,23 @@ func (db *DB) AddSafeMember(ctx context.Context, org pam.OrgID, m safe.Member, e
 		if err != nil {
 			return err
 		}
-		n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM safe_members WHERE org_id = ? AND safe_id = ? AND user_id = ?`, org, m.Safe, m.User)
+		if m.Group != "" {
+			// The row is locked, so that nobody comes into the group meanwhile
+			// on the word of whoever may only change one that gives nothing.
+			n, err := tx.exec(ctx, `UPDATE org_groups SET version = version WHERE org_id = ? AND group_id = ?`, org, m.Group)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return invalid("group_id", "names no group of this organization")
+			}
+		}
+		n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM safe_members WHERE org_id = ? AND safe_id = ? AND holder_id = ?`, org, m.Safe, m.Holder())
 		if err != nil {
 			return err
 		}
 		if n > 0 {
-			return &pam.Error{Kind: pam.Conflict, Public: "This user is a member of the Safe already."}
+			return &pam.Error{Kind: pam.Conflict, Public: "This user or group is a member of the Safe already."}
 		}
 		tx.changed(org, pam.SubjectSafe, string(m.Safe))
 		return insertMember(ctx, tx, org, m, key)
@@ -129,15 +189,19 @@ func (db *DB) TakeOverSafe(ctx context.Context, org pam.OrgID, m safe.Member, e 
 		if err != nil {
 			return err
 		}
-		left, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM safe_members m`+activeMember+`
-			WHERE m.org_id = ? AND m.safe_id = ? AND m.role = 'manager' AND o.role <> 'auditor' AND `+unexpired, org, m.Safe, micros(m.CreatedAt))
+		const manages = ` WHERE m.org_id = ? AND m.safe_id = ? AND m.role = 'manager' AND o.status = 'active' AND o.role <> 'auditor' AND ` + unexpired
+		now := micros(m.CreatedAt)
+		left, err := one(ctx, tx, scalar[int64], `SELECT
+			(SELECT COUNT(*) FROM safe_members m JOIN memberships o ON o.org_id = m.org_id AND o.user_id = m.user_id`+manages+`) +
+			(SELECT COUNT(*) FROM safe_members m JOIN group_members g ON g.org_id = m.org_id AND g.group_id = m.group_id
+				JOIN memberships o ON o.org_id = g.org_id AND o.user_id = g.user_id`+manages+`)`, org, m.Safe, now, org, m.Safe, now)
 		if err != nil {
 			return err
 		}
 		if left > 0 {
 			return &pam.Error{Kind: pam.Conflict, Public: "The Safe has a manager."}
 		}
-		if _, err := tx.exec(ctx, `DELETE FROM safe_members WHERE org_id = ? AND safe_id = ? AND user_id = ?`, org, m.Safe, m.User); err != nil {
+		if _, err := tx.exec(ctx, `DELETE FROM safe_members WHERE org_id = ? AND safe_id = ? AND holder_id = ?`, org, m.Safe, m.User); err != nil {
 			return err
 		}
 		tx.changed(org, pam.SubjectSafe, string(m.Safe))

@@ -46,7 +46,21 @@ func (db *DB) PlacesOf(ctx context.Context, user pam.UserID) ([]identity.Place, 
 		p.Active, p.Invited, p.AdminsSeeAll, p.DualControl = status == org.Active, status == org.Invited, settings.AdminsSeeAll, settings.DualControl
 		return p, err
 	}, `SELECT m.org_id, m.role, m.status, m.joined_at, o.settings FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = ? ORDER BY m.joined_at, m.org_id`, user)
-	return ps, db.failed("list places", err)
+	if err != nil || len(ps) == 0 {
+		return ps, db.failed("list places", err)
+	}
+	_, err = list(ctx, db, func(r row) (struct{}, error) {
+		var org pam.OrgID
+		var group pam.GroupID
+		err := r.Scan(&org, &group)
+		for i := range ps {
+			if ps[i].Org == org {
+				ps[i].Groups = append(ps[i].Groups, group)
+			}
+		}
+		return struct{}{}, err
+	}, `SELECT g.org_id, g.group_id FROM group_members g WHERE g.user_id = ? ORDER BY g.org_id, g.group_id`, user)
+	return ps, db.failed("list groups of a user", err)
 }
 
 const loginColumns = `l.id, l.user_id, l.token_hash, l.purpose, l.created_at, l.expires_at, l.step_up_at, l.used_at, l.client_ip, l.user_agent`

@@ -86,7 +86,8 @@ type Safe struct {
 	Rotation            RotationRules    `json:"rotation"`
 	CredentialExpiresAt *time.Time       `json:"credential_expires_at"`
 	Locked              bool             `json:"locked"`
-	Role                string           `json:"role,omitempty" doc:"The caller's role in this Safe, if any"`
+	Role                string           `json:"role,omitempty" doc:"The caller's role in this Safe, if any: the strongest of roles"`
+	Roles               []string         `json:"roles,omitempty" doc:"What the caller's own role and those of their groups come to"`
 	CreatedAt           time.Time        `json:"created_at"`
 	UpdatedAt           time.Time        `json:"updated_at"`
 	// ConfirmationID is set when the change waits for a second manager.
@@ -113,6 +114,7 @@ type SafeMember struct {
 	SafeID    string     `json:"safe_id"`
 	UserID    string     `json:"user_id,omitempty"`
 	GroupID   string     `json:"group_id,omitempty"`
+	GroupName string     `json:"group_name,omitempty"`
 	Email     string     `json:"email,omitempty"`
 	Role      string     `json:"role"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`

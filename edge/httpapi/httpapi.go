@@ -29,6 +29,7 @@ import (
 	"vaultpam/pam/broker"
 	"vaultpam/pam/checkout"
 	"vaultpam/pam/confirmation"
+	"vaultpam/pam/group"
 	"vaultpam/pam/identity"
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
@@ -52,6 +53,7 @@ type Deps struct {
 	Console       fs.FS             // the built web console; nil without one
 	Identity      *identity.Service
 	Orgs          *org.Service
+	Groups        *group.Service
 	Safes         *safe.Service
 	Resources     *resource.Service
 	Accounts      *account.Service

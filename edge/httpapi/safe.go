@@ -53,7 +53,7 @@ func safeOf(s safe.Safe) v1.Safe {
 		RecordingFailure: v1.RecordingFailure{Mode: string(s.RecordingFailure.Mode), GraceSeconds: s.RecordingFailure.GraceSeconds},
 		Clipboard:        string(s.Clipboard), FileTransfer: string(s.FileTransfer), PortForwarding: s.PortForwarding, AgentForwarding: s.AgentForwarding,
 		MFAStepUp: s.MFAStepUp, SessionTTLSeconds: s.SessionTTLSeconds, Checkout: v1.CheckoutRules(s.Checkout), Visibility: string(s.Visibility),
-		Rotation: v1.RotationRules(s.Rotation), CredentialExpiresAt: s.CredentialExpiresAt, Locked: s.Locked, Role: string(s.Role),
+		Rotation: v1.RotationRules(s.Rotation), CredentialExpiresAt: s.CredentialExpiresAt, Locked: s.Locked, Role: strongest(s.Role), Roles: rolesOf(s.Role),
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, ConfirmationID: string(s.Pending),
 	}
 	for _, b := range s.Bindings {
@@ -64,6 +64,22 @@ func safeOf(s safe.Safe) v1.Safe {
 		for _, w := range h.Windows {
 			out.ValidHours.Windows = append(out.ValidHours.Windows, v1.HourWindow(w))
 		}
+	}
+	return out
+}
+
+// strongest is the role of those that somebody has by which they are called.
+func strongest(r pam.SafeRole) string {
+	if given := r.Given(); len(given) > 0 {
+		return string(given[0])
+	}
+	return ""
+}
+
+func rolesOf(r pam.SafeRole) []string {
+	var out []string
+	for _, g := range r.Given() {
+		out = append(out, string(g))
 	}
 	return out
 }
@@ -151,7 +167,7 @@ func (a *API) takeOverSafe(ctx context.Context, actor pam.Actor, in *ByID) (*ver
 }
 
 func safeMemberOf(m safe.Member) v1.SafeMember {
-	return v1.SafeMember{ID: string(m.ID), SafeID: string(m.Safe), UserID: string(m.User), Email: m.Email, Role: string(m.Role), ExpiresAt: moment(m.ExpiresAt), CreatedAt: m.CreatedAt}
+	return v1.SafeMember{ID: string(m.ID), SafeID: string(m.Safe), UserID: string(m.User), Email: m.Email, GroupID: string(m.Group), GroupName: m.GroupName, Role: string(m.Role), ExpiresAt: moment(m.ExpiresAt), CreatedAt: m.CreatedAt}
 }
 
 func (a *API) listSafeMembers(ctx context.Context, actor pam.Actor, in *struct {

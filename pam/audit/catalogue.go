@@ -39,6 +39,11 @@ const (
 	MemberSuspended       Type = "MEMBER_SUSPENDED"
 	MemberResumed         Type = "MEMBER_RESUMED"
 	RoleAssignmentChanged Type = "ROLE_ASSIGNMENT_CHANGED"
+	GroupCreated          Type = "GROUP_CREATED"
+	GroupUpdated          Type = "GROUP_UPDATED"
+	GroupDeleted          Type = "GROUP_DELETED"
+	GroupMemberAdded      Type = "GROUP_MEMBER_ADDED"
+	GroupMemberRemoved    Type = "GROUP_MEMBER_REMOVED"
 
 	// Access.
 	SafeCreated              Type = "SAFE_CREATED"
@@ -160,6 +165,11 @@ var Catalogue = []Spec{
 	{MemberSuspended, title(MemberSuspended), "organization"},
 	{MemberResumed, title(MemberResumed), "organization"},
 	{RoleAssignmentChanged, title(RoleAssignmentChanged), "organization"},
+	{GroupCreated, title(GroupCreated), "organization"},
+	{GroupUpdated, title(GroupUpdated), "organization"},
+	{GroupDeleted, title(GroupDeleted), "organization"},
+	{GroupMemberAdded, title(GroupMemberAdded), "organization"},
+	{GroupMemberRemoved, title(GroupMemberRemoved), "organization"},
 	{SafeCreated, title(SafeCreated), "access"},
 	{SafeUpdated, title(SafeUpdated), "access"},
 	{SafeWeakened, title(SafeWeakened), "access"},

@@ -96,6 +96,7 @@ type Standing struct {
 	KillReason string       // somebody asked for its end
 	OrgRole    pam.Role     // "" : not an active member any more
 	SafeRole   pam.SafeRole // "" : no role in the Safe any more, or no such Safe
+	Groups     []pam.GroupID
 	Locked     bool
 	Bound      bool  // the Safe still binds the account at the resource
 	Version    int64 // of the Safe

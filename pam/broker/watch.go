@@ -64,7 +64,7 @@ func (b *Broker) Changed(c pam.Change) {
 			continue
 		}
 		if slices.Contains([]string{string(id), string(s.UserID), string(s.SafeID), string(s.ResourceID), string(s.AccountID)}, c.ID) ||
-			slices.Contains([]pam.Subject{pam.SubjectMember, pam.SubjectOrg, pam.SubjectUser, pam.SubjectPolicy}, c.Subject) {
+			slices.Contains([]pam.Subject{pam.SubjectMember, pam.SubjectGroup, pam.SubjectOrg, pam.SubjectUser, pam.SubjectPolicy}, c.Subject) {
 			touched = true
 			break
 		}
@@ -165,6 +165,7 @@ func (b *Broker) read(ctx context.Context, live []*Live, now time.Time) ([]Stand
 // is read again where the Safe has changed.
 func (b *Broker) refresh(ctx context.Context, l *Live, st Standing, books map[pam.OrgID]policy.Book, now time.Time) error {
 	q := &l.question
+	q.Groups = st.Groups
 	q.At, q.Role, q.SafeRole, q.Rules = now, st.OrgRole, st.SafeRole, books[l.Session.Org][l.Session.SafeID]
 	q.Safe.Locked = st.Locked
 	if st.Version == l.safe.Version || st.Version == 0 {

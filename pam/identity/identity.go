@@ -86,6 +86,7 @@ type Place struct {
 	AdminsSeeAll bool
 	DualControl  bool
 	JoinedAt     time.Time
+	Groups       []pam.GroupID // of the organization that the user is in
 }
 
 // Holder is what a token stands for.

@@ -72,7 +72,7 @@ func newUsed() Used {
 // Changed hears of a committed change.
 func (s *Service) Changed(c pam.Change) {
 	switch c.Subject {
-	case pam.SubjectLogin, pam.SubjectUser, pam.SubjectMember, pam.SubjectOrg:
+	case pam.SubjectLogin, pam.SubjectUser, pam.SubjectMember, pam.SubjectGroup, pam.SubjectOrg:
 		s.holders.clear()
 	}
 }
@@ -291,7 +291,7 @@ func (s *Service) ActorFor(ctx context.Context, like pam.Actor, org pam.OrgID) (
 func enter(a pam.Actor, places []Place, org pam.OrgID) (pam.Actor, error) {
 	for _, p := range places {
 		if p.Org == org && p.Active {
-			a.Org, a.Role, a.AdminsSeeAll, a.DualControl = org, p.Role, p.AdminsSeeAll, p.DualControl
+			a.Org, a.Role, a.Groups, a.AdminsSeeAll, a.DualControl = org, p.Role, p.Groups, p.AdminsSeeAll, p.DualControl
 			return a, nil
 		}
 	}

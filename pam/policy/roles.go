@@ -140,7 +140,7 @@ var Table = []Row{
 	{Action: OwnerName, Does: "make somebody an owner", Scope: "members:write", Org: owner},
 
 	{Action: GroupRead, Does: "read groups", Scope: "groups:read", Org: everybody},
-	{Action: GroupWrite, Does: "change groups", Scope: "groups:write", Org: admins, Note: "a group that is a member of a Safe: by a manager of that Safe"},
+	{Action: GroupWrite, Does: "change groups", Scope: "groups:write", Org: admins, Safe: manager, Note: "into a group that is a member of Safes: by a manager of each of them alone; out of it: by an admin, too"},
 	{Action: ConnectorRead, Does: "read connectors", Scope: "connectors:read", Org: overseers},
 	{Action: ConnectorWrite, Does: "change connectors, mint enrolment tokens", Scope: "connectors:write", Org: admins},
 	{Action: WebhookRead, Does: "read webhooks", Scope: "webhooks:read", Org: admins},
@@ -232,9 +232,19 @@ func Allowed(a Action, f Facts) bool {
 		return false
 	}
 	return slices.Contains(row.Org, f.Role) ||
-		slices.Contains(row.Safe, Effective(f.Role, f.SafeRole)) ||
+		row.inSafe(Effective(f.Role, f.SafeRole)) ||
 		f.AdminsSeeAll && slices.Contains(row.SeeAll, f.Role) ||
 		f.Own && slices.Contains(row.Own, f.Role)
+}
+
+// inSafe says whether the role includes one that the row names.
+func (r *Row) inSafe(role pam.SafeRole) bool {
+	for _, s := range r.Safe {
+		if role.Includes(s) {
+			return true
+		}
+	}
+	return false
 }
 
 // Effective caps the role in a Safe by the role in the organization: an

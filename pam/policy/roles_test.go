@@ -166,3 +166,22 @@ func TestApproverIsNoOperator(t *testing.T) {
 		t.Error("a manager decides requests only as an approver")
 	}
 }
+
+// Rights from several sources are a union: whatever one of two roles allows,
+// they allow together, and nothing else.
+func TestAUnionOfRolesAllowsWhatOneOfThemAllows(t *testing.T) {
+	all := append([]pam.SafeRole{""}, pam.SafeRoles...)
+	for _, row := range Table {
+		for _, role := range append(slices.Clone(pam.Roles), "") {
+			for _, a := range all {
+				for _, b := range all {
+					f, g := Facts{Role: role, SafeRole: a}, Facts{Role: role, SafeRole: b}
+					both := Facts{Role: role, SafeRole: a.With(b)}
+					if got, want := Allowed(row.Action, both), Allowed(row.Action, f) || Allowed(row.Action, g); got != want {
+						t.Errorf("%s as %s with %q and %q: %v", row.Action, role, a, b, got)
+					}
+				}
+			}
+		}
+	}
+}

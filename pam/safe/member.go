@@ -30,8 +30,10 @@ func (s *Service) Members(ctx context.Context, a pam.Actor, id pam.SafeID, after
 	return out, pam.Wrap(op, err)
 }
 
-// AddMember gives a role in the Safe to an active member of the organization.
-// A manager of the Safe may; an organization's admin who is none may not.
+// AddMember gives a role in the Safe to an active member of the organization,
+// or to a group: to whoever is in it. That is also the word of the Safe's
+// manager for a group that a directory fills. A manager of the Safe may; an
+// organization's admin who is none may not.
 func (s *Service) AddMember(ctx context.Context, a pam.Actor, id pam.SafeID, in NewMember) (Member, error) {
 	const op = "add safe member"
 	cur, err := s.full(ctx, op, a, id, policy.SafeMemberGive)
@@ -42,8 +44,9 @@ func (s *Service) AddMember(ctx context.Context, a pam.Actor, id pam.SafeID, in 
 	switch {
 	case in.Group != "" && in.User != "":
 		ps.Add("group_id", "cannot be given together with user_id")
+	case in.Group != "" && !ids.Valid(pam.PrefixGroup, string(in.Group)):
+		ps.Add("group_id", "is not the id of a group")
 	case in.Group != "":
-		ps.Add("group_id", "is not known: this organization has no groups")
 	case !ids.Valid(pam.PrefixUser, string(in.User)):
 		ps.Add("user_id", "is not the id of a user")
 	}
@@ -51,11 +54,13 @@ func (s *Service) AddMember(ctx context.Context, a pam.Actor, id pam.SafeID, in 
 	if err := ps.Err(op); err != nil {
 		return Member{}, err
 	}
-	if err := s.checkHolder(ctx, op, a.Org, in.User, in.Role); err != nil {
-		return Member{}, err
+	if in.Group == "" {
+		if err := s.checkHolder(ctx, op, a.Org, in.User, in.Role); err != nil {
+			return Member{}, err
+		}
 	}
 	m := Member{
-		ID: pam.MemberID(s.ids.New(pam.PrefixMember)), Org: a.Org, Safe: id, User: in.User,
+		ID: pam.MemberID(s.ids.New(pam.PrefixMember)), Org: a.Org, Safe: id, User: in.User, Group: in.Group,
 		Role: in.Role, ExpiresAt: in.ExpiresAt.UTC().Truncate(time.Microsecond), CreatedAt: s.clock.Now(),
 	}
 	if err := s.store.AddSafeMember(ctx, a.Org, m, s.memberEntry(a, audit.SafeMemberAdded, cur, m)); err != nil {
@@ -81,8 +86,10 @@ func (s *Service) UpdateMember(ctx context.Context, a pam.Actor, id pam.SafeID, 
 	if err := ps.Err(op); err != nil {
 		return Member{}, err
 	}
-	if err := s.checkHolder(ctx, op, a.Org, m.User, role); err != nil {
-		return Member{}, err
+	if m.Group == "" {
+		if err := s.checkHolder(ctx, op, a.Org, m.User, role); err != nil {
+			return Member{}, err
+		}
 	}
 	m.Role, m.ExpiresAt = role, expiresAt.UTC().Truncate(time.Microsecond)
 	if err := s.store.UpdateSafeMember(ctx, a.Org, m, s.memberEntry(a, audit.SafeMemberUpdated, cur, m)); err != nil {
@@ -116,7 +123,7 @@ func (s *Service) RemoveMember(ctx context.Context, a pam.Actor, id pam.SafeID, 
 	if err != nil {
 		return pam.Wrap(op, err)
 	}
-	if !policy.Allowed(policy.SafeMemberTake, policy.Of(a, cur.Role).Owning(m.User == a.User)) {
+	if !policy.Allowed(policy.SafeMemberTake, policy.Of(a, cur.Role).Owning(m.Group == "" && m.User == a.User)) {
 		return &pam.Error{Kind: pam.Denied, Op: op}
 	}
 	return pam.Wrap(op, s.store.RemoveSafeMember(ctx, a.Org, id, member, s.memberEntry(a, audit.SafeMemberRemoved, cur, m)))
@@ -146,7 +153,7 @@ func (s *Service) TakeOver(ctx context.Context, a pam.Actor, id pam.SafeID) (Saf
 // Manages says whether the actor is a manager of the Safe.
 func (s *Service) Manages(ctx context.Context, a pam.Actor, id pam.SafeID) (bool, error) {
 	role, _, err := s.store.RoleOf(ctx, a.Org, id, a.User, s.clock.Now())
-	return policy.Effective(a.Role, role) == pam.SafeManager, err
+	return policy.Effective(a.Role, role).Includes(pam.SafeManager), err
 }
 
 // ManagedSafes lists the Safes of which the actor is a manager.
@@ -181,7 +188,12 @@ func (s *Service) checkHolder(ctx context.Context, op string, org pam.OrgID, use
 }
 
 func (s *Service) memberEntry(a pam.Actor, t audit.Type, target Safe, m Member) audit.Entry {
-	metadata := map[string]any{"user_id": string(m.User), "role": string(m.Role)}
+	metadata := map[string]any{"role": string(m.Role)}
+	if m.Group != "" {
+		metadata["group_id"] = string(m.Group)
+	} else {
+		metadata["user_id"] = string(m.User)
+	}
 	if !m.ExpiresAt.IsZero() {
 		metadata["expires_at"] = m.ExpiresAt.Format(time.RFC3339)
 	}

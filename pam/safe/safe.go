@@ -195,17 +195,23 @@ func (s Safe) Controls() policy.Controls {
 // Binds says whether the Safe has this binding.
 func (s Safe) Binds(b Binding) bool { return slices.Contains(s.Bindings, b) }
 
-// Member is a role that a user has in a Safe.
+// Member is a role that a user or a group has in a Safe: one of User and Group
+// is set.
 type Member struct {
 	ID        pam.MemberID
 	Org       pam.OrgID
 	Safe      pam.SafeID
 	User      pam.UserID
 	Email     string // as the store joined it
+	Group     pam.GroupID
+	GroupName string // as the store joined it
 	Role      pam.SafeRole
 	ExpiresAt time.Time // zero: never
 	CreatedAt time.Time
 }
+
+// Holder is the id of the user or group that has the role.
+func (m Member) Holder() string { return string(m.User) + string(m.Group) }
 
 // Holder is a Safe that binds an account, and the asker's role in it.
 type Holder struct {
@@ -278,8 +284,8 @@ type Store interface {
 
 // MemberStore keeps the members of Safes.
 type MemberStore interface {
-	// RoleOf returns the role that user has in the Safe at the time now; false
-	// without one.
+	// RoleOf returns the role that user has in the Safe at the time now, by
+	// themself and through groups; false without one.
 	RoleOf(ctx context.Context, org pam.OrgID, id pam.SafeID, user pam.UserID, now time.Time) (pam.SafeRole, bool, error)
 	// ManagedSafes lists the Safes that user manages at the time now.
 	ManagedSafes(ctx context.Context, org pam.OrgID, user pam.UserID, now time.Time) ([]pam.SafeID, error)
@@ -287,8 +293,8 @@ type MemberStore interface {
 	// after, if any.
 	SafeMembers(ctx context.Context, org pam.OrgID, id pam.SafeID, after pam.MemberID, limit int) ([]Member, error)
 	SafeMemberByID(ctx context.Context, org pam.OrgID, id pam.SafeID, member pam.MemberID) (Member, error)
-	// AddSafeMember stores a membership; a second one of the same user is a
-	// Conflict.
+	// AddSafeMember stores a membership; a second one of the same user or group
+	// is a Conflict, a group that is not there Invalid.
 	AddSafeMember(ctx context.Context, org pam.OrgID, m Member, e audit.Entry) error
 	UpdateSafeMember(ctx context.Context, org pam.OrgID, m Member, e audit.Entry) error
 	RemoveSafeMember(ctx context.Context, org pam.OrgID, id pam.SafeID, member pam.MemberID, e audit.Entry) error

@@ -22,6 +22,7 @@ func TestAttackStayingAfterTheRightHasEnded(t *testing.T) {
 	type work struct {
 		who          *caller
 		safe, member string
+		group        string // through which they are there, in three cases
 		ssh          *sshRun
 	}
 	for what, end := range map[string]func(w work) answer{
@@ -45,7 +46,15 @@ func TestAttackStayingAfterTheRightHasEnded(t *testing.T) {
 		"auditor of the organization": func(w work) answer {
 			return owner.call("PATCH", "/org/members/"+w.who.id, map[string]any{"role": "auditor"})
 		},
-		"suspended":               func(w work) answer { return owner.call("POST", "/org/members/"+w.who.id+"/suspend", nil) },
+		"suspended": func(w work) answer { return owner.call("POST", "/org/members/"+w.who.id+"/suspend", nil) },
+		"out of the group": func(w work) answer {
+			return owner.call("DELETE", "/org/groups/"+w.group+"/members/"+w.who.id, nil)
+		},
+		"group emptied": func(w work) answer {
+			return owner.call("PATCH", "/org/groups/"+w.group, map[string]any{"member_ids": []string{}})
+		},
+		"group out of the Safe":   func(w work) answer { return owner.call("DELETE", "/safes/"+w.safe+"/members/"+w.member, nil) },
+		"group deleted":           func(w work) answer { return owner.call("DELETE", "/org/groups/"+w.group, nil) },
 		"out of the organization": func(w work) answer { return owner.call("DELETE", "/org/members/"+w.who.id, nil) },
 		"membership over": func(w work) answer {
 			soon := time.Now().Add(100 * time.Millisecond)
@@ -57,7 +66,12 @@ func TestAttackStayingAfterTheRightHasEnded(t *testing.T) {
 		name := strings.ReplaceAll(strings.ToLower(what), " ", "-")
 		safe, _ := owner.real(sshd, "Safe "+name, credential)
 		w := work{who: owner.person(p, name+"@cut.test", "operator"), safe: safe.ID}
-		w.member = owner.joins(safe.ID, w.who, "operator")
+		if strings.Contains(what, "group") {
+			w.group = read[v1.Group](owner.call("POST", "/org/groups", v1.GroupIn{Name: name, MemberIDs: []string{w.who.id}})).ID
+			w.member = read[v1.SafeMember](owner.call("POST", "/safes/"+w.safe+"/members", v1.SafeMemberIn{GroupID: w.group, Role: "operator"})).ID
+		} else {
+			w.member = owner.joins(safe.ID, w.who, "operator")
+		}
 		w.ssh = p.native(t, ownerPassword, w.who.email+"+"+w.safe, nil, "echo ready; while :; do echo tick; sleep 0.05; done")
 		w.ssh.prints("ready")
 		if a := end(w); a.status != http.StatusOK && a.status != http.StatusNoContent {

@@ -37,16 +37,18 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 
 	event := read[[]v1.AuditEvent](w.founder.call("GET", "/audit-events?limit=1", nil))[0].ID
 	rule := w.founder.rule(v1.PolicyIn{Action: "deny", Conditions: v1.PolicyConditions{SourceIPs: []string{"203.0.113.1"}}, SafeIDs: []string{f.safe}}).ID
+	team := read[v1.Group](w.founder.call("POST", "/org/groups", v1.GroupIn{Name: "Theirs", MemberIDs: []string{victim.id}})).ID
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
-		"/audit-events": event, "/policies": rule,
+		"/audit-events": event, "/policies": rule, "/org/groups": team,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
 		"PATCH /safes/{id}/members/{member_id}": map[string]any{"role": "viewer"},
 		"PATCH /org/members/{user_id}":          map[string]any{"role": "auditor"},
+		"PATCH /org/groups/{id}":                map[string]any{"member_ids": []string{thief.id}},
 		"PATCH /safes/{id}":                     map[string]any{"name": "Stolen"},
 		"PATCH /resources/{id}":                 map[string]any{"host": "192.0.2.1"},
 		"PATCH /policies/{id}":                  map[string]any{"action": "allow"},
@@ -69,7 +71,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 			continue
 		}
 		_, rest, _ = strings.Cut(rest, "}")
-		rest = strings.ReplaceAll(rest, "{n}", "0")
+		rest = strings.ReplaceAll(strings.ReplaceAll(rest, "{n}", "0"), "{user_id}", thief.id)
 		paths := [][2]string{{noun + "/" + theirs + rest, noun + "/" + absent(theirs) + rest}}
 		if head, member := "/members/", "{member_id}"; strings.Contains(rest, member) {
 			with := func(s, m string) string { return noun + "/" + s + head + m }
@@ -103,7 +105,10 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 			return thief.call("POST", "/safes/"+safe+"/members", v1.SafeMemberIn{UserID: id(victim.id), Role: "viewer"})
 		},
 		"a group of theirs in my Safe": func(id func(string) string) answer {
-			return thief.call("POST", "/safes/"+safe+"/members", v1.SafeMemberIn{GroupID: id("grp_" + f.safe[4:]), Role: "viewer"})
+			return thief.call("POST", "/safes/"+safe+"/members", v1.SafeMemberIn{GroupID: id(team), Role: "viewer"})
+		},
+		"their person in my group": func(id func(string) string) answer {
+			return thief.call("POST", "/org/groups", v1.GroupIn{Name: "Stolen", MemberIDs: []string{id(victim.id)}})
 		},
 		"an account for their resource": func(id func(string) string) answer {
 			at := id(f.resource)

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"net/http"
 	"strings"
 
 	v1 "vaultpam/api/v1"
@@ -99,6 +100,20 @@ var scenarios = []row{
 	{"DELETE /org/members/{user_id}", "401 404 403 403 403 403 403 204 204 403 403 204 204", onPerson("", nil)},
 	{"POST /org/members/{user_id}/suspend", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("/suspend", nil)},
 	{"POST /org/members/{user_id}/resume", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("/resume", nil)},
+	{"GET /org/groups", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/org/groups")},
+	{"POST /org/groups", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
+		return ask{path: "/org/groups", body: v1.GroupIn{Name: w.unique("Group")}}
+	}},
+	{"GET /org/groups/{id}", "401 404 200 200 200 200 200 200 200 403 200 200 200", onGroup("", nil)},
+	{"PATCH /org/groups/{id}", "401 404 403 403 403 200 403 403 403 403 200 403 200", onGroup("", map[string]any{"name": "Another name"})},
+	{"DELETE /org/groups/{id}", "401 404 403 403 403 204 403 204 204 403 204 204 204", onGroup("", nil)},
+	{"GET /org/groups/{id}/members", "401 404 200 200 200 200 200 200 200 403 200 200 200", onGroup("/members", nil)},
+	{"PUT /org/groups/{id}/members/{user_id}", "401 404 403 403 403 200 403 403 403 403 200 403 200", func(w *world, c *caller) ask {
+		return onGroup("/members/"+w.who["admin"].id, nil)(w, c)
+	}},
+	{"DELETE /org/groups/{id}/members/{user_id}", "401 404 403 403 403 204 403 204 204 403 204 204 204", func(w *world, c *caller) ask {
+		return onGroup("/members/"+w.who["stranger"].id, nil)(w, c)
+	}},
 	{"GET /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/organizations")},
 	{"POST /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 201", func(w *world, _ *caller) ask {
 		return ask{path: "/organizations", body: v1.OrganizationIn{Name: w.unique("Organization")}}
@@ -219,4 +234,18 @@ var scenarios = []row{
 	{"GET /vault/status", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/vault/status")},
 	{"POST /vault/seal", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/vault/seal")},
 	{"POST /vault/unseal", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/vault/unseal")},
+}
+
+// onGroup asks about a group with the stranger in it that is an operator of the
+// Safe.
+func onGroup(rest string, body any) func(*world, *caller) ask {
+	return func(w *world, _ *caller) ask {
+		g := read[v1.Group](w.founder.call("POST", "/org/groups", v1.GroupIn{Name: w.unique("Team"), MemberIDs: []string{w.who["stranger"].id}}))
+		safe := w.fresh().safe
+		w.founder.call("POST", "/safes/"+safe+"/members", v1.SafeMemberIn{GroupID: g.ID, Role: "operator"}).want(http.StatusCreated)
+		if m, ok := body.(map[string]any); ok && m["name"] != nil {
+			body = map[string]any{"name": w.unique("Another")}
+		}
+		return ask{path: "/org/groups/" + g.ID + rest, body: body}
+	}
 }
