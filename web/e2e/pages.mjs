@@ -14,14 +14,19 @@ async function fill(call) {
   const [account] = await call("GET", "/accounts");
   await call("POST", "/personal-access-tokens", { name: "ci", scopes: ["safes:read"], expires_in_days: 30 });
   await call("POST", "/org/members", { email: "somebody.with.a.long.address@department.example.com", role: "operator", password: "chosen-by-somebody" });
-  return { safe, resource, account };
+  const policy = await call("POST", "/policies", {
+    name: "Only from the office, on working days", description: "For everybody who has business there.", action: "require_approval", jit: { approvers: 2, max_seconds: 14400, auto_expire: true },
+    safe_ids: [safe.id],
+    conditions: { time_window: { time_zone: "America/Argentina/Buenos_Aires", windows: [{ days: ["mon", "tue", "wed", "thu", "fri"], from: "08:00", to: "18:00" }] }, source_ips: ["10.0.0.0/8", "2001:db8:1234:5678::/64"], roles: ["operator", "policy_manager"] },
+  });
+  return { safe, resource, account, policy };
 }
 
 /** What a look at the texts of a page finds wrong. */
 function wrongTexts(language) {
   const out = [];
   const text = document.body.innerText;
-  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|organization|profile|confirmations|start|sessions|recordings|audit|overview|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|organization|profile|confirmations|policies|start|sessions|recordings|audit|overview|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
     if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
   }
   if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
@@ -38,7 +43,7 @@ function wrongTexts(language) {
 
 await run(async () => {
   const call = await api();
-  const { safe, resource, account } = await fill(call);
+  const { safe, resource, account, policy } = await fill(call);
   const page = await open();
   await page.goto("/safes");
   await page.getByLabel("E-mail").waitFor();
@@ -57,7 +62,7 @@ await run(async () => {
   const paths = [
     "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
-    "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/confirmations", "/start", "/sessions", `/sessions/${session.id}`,
+    "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/confirmations", "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
     "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/organization", "/profile", "/profile/tokens", "/profile/ssh-keys",
     "/no-such-page", "/terminal",
   ];

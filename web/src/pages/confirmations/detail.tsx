@@ -48,7 +48,7 @@ export default function ConfirmationDetail() {
           <Facts>
             <Fact label={t("confirmations.kind")}>{t(`confirmations.kinds.${c.kind}`)}</Fact>
             <Fact label={t("confirmations.target")}>
-              <A to={`/${c.target_type}s/${c.target_id}`}>{t(`confirmations.targets.${c.target_type}`)}</A>
+              <A to={`/${c.target_type === "policy" ? "policies" : `${c.target_type}s`}/${c.target_id}`}>{t(`confirmations.targets.${c.target_type}`)}</A>
             </Fact>
             <Fact label={t("confirmations.safe")}>
               <A to={`/safes/${c.safe_id}`}>{safe.data?.name ?? c.safe_id}</A>
