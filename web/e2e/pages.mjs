@@ -26,7 +26,7 @@ async function fill(call) {
 function wrongTexts(language) {
   const out = [];
   const text = document.body.innerText;
-  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|organization|profile|confirmations|policies|start|sessions|recordings|audit|overview|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|organization|profile|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
     if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
   }
   if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
@@ -63,7 +63,7 @@ await run(async () => {
     "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
     "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/confirmations", "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
-    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/organization", "/profile", "/profile/tokens", "/profile/ssh-keys",
+    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/organization", "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
     "/no-such-page", "/terminal",
   ];
   const began = Date.now();

@@ -30,6 +30,8 @@ export const context = {
   org: "",
   /** Called when the API says that nobody is signed in any more. */
   signedOut: () => {},
+  /** Called when the API says that the vault is sealed, and so all else shut. */
+  sealed: () => {},
   /** Asks the person to authenticate again; false: they would not. */
   stepUp: async (): Promise<boolean> => false,
 };
@@ -80,6 +82,7 @@ export async function answer<T>(call: Promise<Answer<T>>): Promise<{ data: T; re
   }
   if (a.response.ok) return { data: a.data as T, response: a.response };
   const e = (typeof a.error === "object" && a.error ? a.error : {}) as Partial<Schemas["Error"]>;
+  if (e.error === "VAULT_SEALED") context.sealed();
   if (a.response.status === 401 && e.error === "TOKEN_INVALID") context.signedOut();
   throw new ApiError(a.response.status, e.error ?? "INTERNAL", e.message ?? "", e.request_id, e.details ?? [], e);
 }

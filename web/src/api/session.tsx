@@ -75,10 +75,16 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       setGone("ended");
       client.removeQueries({ predicate: (q) => q.queryKey[0] !== "who" });
     };
+    context.sealed = () => {
+      // Asking who is signed in finds the same, which the gate then shows.
+      const state = client.getQueryState(["who"]);
+      if (state?.fetchStatus === "idle" && state.status !== "error") void refetch();
+    };
     return () => {
       context.signedOut = () => {};
+      context.sealed = () => {};
     };
-  }, [client]);
+  }, [client, refetch]);
 
   const state = useMemo<SessionState>(
     () => ({

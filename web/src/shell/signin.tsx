@@ -6,6 +6,7 @@ import { choose, languages, type Language } from "../i18n";
 import { Button } from "../ui/button";
 import { Alert, Problem } from "../ui/feedback";
 import { Field, Input } from "../ui/field";
+import { Sealed, Standing } from "./sealed";
 
 /** E-mail and password together; further ways to sign in join below the form. */
 export function SignIn() {
@@ -41,6 +42,13 @@ export function SignIn() {
     }
   }
   const problems = error instanceof ApiError ? error.fields : {};
+  if (error instanceof ApiError && error.code === "VAULT_SEALED") {
+    return (
+      <Standing>
+        <Sealed onOpen={() => setError(undefined)} />
+      </Standing>
+    );
+  }
 
   return (
     <main id="main" className="mx-auto flex min-h-dvh max-w-sm flex-col justify-center gap-6 px-4 py-10">
