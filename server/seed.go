@@ -145,5 +145,5 @@ func (s *Server) sshCommand(email, target string) string {
 			}
 		}
 	}
-	return fmt.Sprintf("ssh -p %s '%s+%s'@%s", port, email, target, host)
+	return fmt.Sprintf("ssh -p %s '%s'@%s", port, strings.ReplaceAll(email+"+"+target, "'", `'\''`), host)
 }

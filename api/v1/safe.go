@@ -88,6 +88,7 @@ type Safe struct {
 	Locked              bool             `json:"locked"`
 	Role                string           `json:"role,omitempty" doc:"The caller's role in this Safe, if any: the strongest of roles"`
 	Roles               []string         `json:"roles,omitempty" doc:"What the caller's own role and those of their groups come to"`
+	SSHCommand          string           `json:"ssh_command,omitempty" doc:"Of one Safe: the command line of a native client, for who may launch. Where there are several targets, +ACCOUNT@RESOURCE follows the slug"`
 	CreatedAt           time.Time        `json:"created_at"`
 	UpdatedAt           time.Time        `json:"updated_at"`
 	// ConfirmationID is set when the change waits for a second manager.

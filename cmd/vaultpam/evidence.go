@@ -100,7 +100,8 @@ func sshArguments(command string) ([]string, error) {
 	return []string{"ssh", "-p", words[2], "--", words[3]}, nil
 }
 
-// splitCommand reads words and single-quoted words.
+// splitCommand reads words, single-quoted words, and single quotes behind a
+// backslash between these.
 func splitCommand(s string) ([]string, error) {
 	var words []string
 	for s = strings.TrimSpace(s); s != ""; s = strings.TrimLeft(s, " ") {
@@ -114,6 +115,10 @@ func splitCommand(s string) ([]string, error) {
 				word.WriteString(inner)
 				s = rest
 				continue
+			}
+			s = strings.TrimPrefix(s, `\`)
+			if s == "" {
+				return nil, errors.New("nothing behind the backslash")
 			}
 			word.WriteByte(s[0])
 			s = s[1:]

@@ -30,9 +30,14 @@ func TestAHostileServerCannotRunAnotherProgramOrOptions(t *testing.T) {
 			t.Errorf("%q would be run", command)
 		}
 	}
-	got, err := sshArguments("ssh -p 2222 'a@b+c'@host")
-	if d := cmp.Diff([]string{"ssh", "-p", "2222", "--", "a@b+c@host"}, got); err != nil || d != "" {
-		t.Errorf("%v %s", err, d)
+	for command, destination := range map[string]string{
+		"ssh -p 2222 'a@b+c'@host":         "a@b+c@host",
+		`ssh -p 2222 'o'\''hara@b+c'@host`: "o'hara@b+c@host",
+	} {
+		got, err := sshArguments(command)
+		if d := cmp.Diff([]string{"ssh", "-p", "2222", "--", destination}, got); err != nil || d != "" {
+			t.Errorf("%v %s", err, d)
+		}
 	}
 }
 

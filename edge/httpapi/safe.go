@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	v1 "vaultpam/api/v1"
@@ -84,6 +85,11 @@ func rolesOf(r pam.SafeRole) []string {
 	return out
 }
 
+// launches says whether a role lets its holder launch.
+func launches(role string) bool {
+	return role == string(pam.SafeOperator) || role == string(pam.SafeManager)
+}
+
 func safeReply(s safe.Safe, err error) (*versioned[v1.Safe], error) {
 	if err != nil {
 		return nil, err
@@ -121,7 +127,12 @@ func (a *API) postSafe(ctx context.Context, actor pam.Actor, in *Raw) (*versione
 }
 
 func (a *API) getSafe(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.Safe], error) {
-	return safeReply(a.Safes.ByID(ctx, actor, pam.SafeID(in.ID)))
+	s, err := a.Safes.ByID(ctx, actor, pam.SafeID(in.ID))
+	out, err := safeReply(s, err)
+	if err == nil && len(s.Bindings) > 0 && slices.ContainsFunc(out.Body.Roles, launches) {
+		out.Body.SSHCommand = a.SSHCommand(actor.Email, s.Slug)
+	}
+	return out, err
 }
 
 func (a *API) patchSafe(ctx context.Context, actor pam.Actor, in *change) (*versioned[v1.Safe], error) {

@@ -30,6 +30,8 @@ func Email(s string) (email string, ok bool) {
 }
 
 var (
-	localPattern  = regexp.MustCompile("^[a-z0-9.!#$%&'*+/=?^_`{|}~-]+$")
+	// No address begins with a -: a program that is given one as an argument
+	// would take it for an option.
+	localPattern  = regexp.MustCompile("^[a-z0-9.!#$%&'*+/=?^_`{|}~][a-z0-9.!#$%&'*+/=?^_`{|}~-]*$")
 	domainPattern = regexp.MustCompile(`^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 )

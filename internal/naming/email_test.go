@@ -32,6 +32,8 @@ func TestEmailHasOneForm(t *testing.T) {
 		"ada@ex\xffample.com":                     "",
 		`"ada b"@example.com`:                     "",
 		"ada<script>@example.com":                 "",
+		"-oproxycommand=x@example.com":            "",
+		"a-b@example.com":                         "a-b@example.com",
 		strings.Repeat("a", 65) + "@example.com":  "",
 		strings.Repeat("a", 64) + "@example.com":  strings.Repeat("a", 64) + "@example.com",
 		"ada@" + strings.Repeat("a", 64) + ".com": "",

@@ -3,12 +3,14 @@ package script
 import (
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	v1 "vaultpam/api/v1"
 	"vaultpam/test/target"
 )
 
@@ -71,4 +73,25 @@ func (s *sshRun) wait() int {
 		s.t.Fatalf("ssh does not end: %s%s", s.out.String(), s.errs.String())
 	}
 	return s.cmd.ProcessState.ExitCode()
+}
+
+// Attack: an address of somebody that is a command to the shell into which the
+// proposed command line is pasted.
+func TestAttackAddressThatIsACommand(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner := p.owner()
+	safe := owner.safe("Demo").ID
+	for _, email := range []string{"o'hara@example.com", "a'`id>&2`'b@example.com", "$(id)@example.com", "-oproxycommand=id@example.com"} {
+		a := owner.call("POST", "/org/members", v1.MemberIn{Email: email, Role: "operator", Password: ownerPassword, MustChangePassword: new(bool)})
+		if a.status == http.StatusUnprocessableEntity {
+			continue // no address at all
+		}
+		owner.call("POST", "/safes/"+safe+"/members", v1.SafeMemberIn{UserID: read[v1.Member](a).UserID, Role: "operator"}).want(http.StatusCreated)
+		command := read[v1.Safe](p.login(email, ownerPassword).call("GET", "/safes/"+safe, nil)).SSHCommand
+		out, errs, status := run(t, nil, "", "sh", "-c", `ssh() { printf '%s\n' "$#" "$3"; }; `+command)
+		if want := "3\n" + email + "+demo@127.0.0.1\n"; status != 0 || out != want || errs != "" {
+			t.Errorf("%s is %q to the shell, and runs %q%s", command, out, want, errs)
+		}
+	}
 }

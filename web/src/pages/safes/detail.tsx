@@ -6,7 +6,7 @@ import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { useRole } from "../../api/session";
 import { duration } from "../../format";
-import { Button, ButtonLink } from "../../ui/button";
+import { Button, ButtonLink, CopyButton } from "../../ui/button";
 import { ActDialog, ConfirmByName } from "../../ui/dialog";
 import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
 import { History } from "../../ui/history";
@@ -117,21 +117,36 @@ function Targets({ safe }: { safe: Schemas["Safe"] }) {
   if (safe.bindings.length === 0) return <p className="text-sm text-muted">{t(safe.role === "manager" ? "safes.noTargets" : "safes.noTargetsMember")}</p>;
   if (error) return <Problem error={error} />;
   if (!data) return <Loading />;
+  const command = safe.locked ? undefined : safe.ssh_command;
   return (
-    <ul className="divide-y divide-line">
-      {data.map(({ resource, account }) => (
-        <li key={resource.id + account.id} className="flex flex-wrap items-center justify-between gap-3 py-3 first:pt-0 last:pb-0">
-          <div className="name min-w-0 text-sm">
-            <RowLink to={`/accounts/${account.id}`}>{account.username}</RowLink> {t("safes.at")} <RowLink to={`/resources/${resource.id}`}>{resource.name}</RowLink>
-            <p className="text-muted">
-              {types[resource.type] ?? resource.type} · <code className="text-xs">{`${resource.host}:${resource.port}`}</code>
-              {resource.confirmation_id && ` · ${t("safes.waits")}`}
-            </p>
-          </div>
-          {data.length > 1 && <LaunchTarget safe={safe} resource={resource.id} account={account.id} name={`${account.username} ${t("safes.at")} ${resource.name}`} />}
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className="divide-y divide-line">
+        {data.map(({ resource, account }) => (
+          <li key={resource.id + account.id} className="flex flex-wrap items-center justify-between gap-3 py-3 first:pt-0 last:pb-0">
+            <div className="name min-w-0 text-sm">
+              <RowLink to={`/accounts/${account.id}`}>{account.username}</RowLink> {t("safes.at")} <RowLink to={`/resources/${resource.id}`}>{resource.name}</RowLink>
+              <p className="text-muted">
+                {types[resource.type] ?? resource.type} · <code className="text-xs">{`${resource.host}:${resource.port}`}</code>
+                {resource.confirmation_id && ` · ${t("safes.waits")}`}
+              </p>
+            </div>
+            {data.length > 1 && (
+              <div className="flex items-center gap-2">
+                {command && resource.type === "ssh" && <CopyButton text={command.replace(/'@/, `+${account.slug}@${resource.slug}'@`)} label={t("safes.copyNative")} />}
+                <LaunchTarget safe={safe} resource={resource.id} account={account.id} name={`${account.username} ${t("safes.at")} ${resource.name}`} />
+              </div>
+            )}
+          </li>
+        ))}
+      </ul>
+      {command && data.length === 1 && data[0]!.resource.type === "ssh" && (
+        <div className="mt-4 flex flex-wrap items-center gap-x-3 gap-y-2 border-t border-line pt-4 text-sm">
+          <span className="text-muted">{t("safes.native")}</span>
+          <code className="min-w-0 rounded bg-sunken px-2 py-1 font-mono text-xs break-all">{command}</code>
+          <CopyButton text={command} />
+        </div>
+      )}
+    </>
   );
 }
 
