@@ -2,7 +2,8 @@
 // whatever a person would call broken, and a few words of the console.
 // A scenario is a program: it gets its world as JSON in E2E, prints what it
 // looked at, and ends with 0 or says why not.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
@@ -19,6 +20,10 @@ export async function open(options = {}) {
   const context = await browser.newContext({ baseURL: world.base, viewport: { width: 1280, height: 800 }, locale: "en", reducedMotion: "reduce", ...options });
   context.setDefaultTimeout(20_000);
   context.on("page", (page) => {
+    // Nothing is asked of anybody but our own server.
+    page.on("request", (r) => {
+      if (!/^(data|blob|about):/.test(r.url()) && new URL(r.url()).host !== new URL(world.base).host) problems.push(`${page.url()} asks for ${r.url()}`);
+    });
     page.on("pageerror", (e) => problems.push(`${page.url()}: ${e.stack ?? e.message}`));
     page.on("console", (m) => {
       // Refusals of the API are part of what is tried; the browser notes each.
@@ -75,6 +80,36 @@ export async function prompt(page) {
 
 export function check(ok, problem) {
   if (!ok) problems.push(problem);
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Chooses a theme or a language, as another window would: no page is loaded
+ * anew. */
+export async function choose(page, key, value) {
+  await page.evaluate(
+    ([key, newValue]) => {
+      localStorage.setItem(key, newValue);
+      dispatchEvent(new StorageEvent("storage", { key, newValue }));
+    },
+    [key, value],
+  );
+}
+
+/** Scans what is shown in three themes; each violation is a problem. */
+export async function accessible(page, name) {
+  await page.evaluate(axe);
+  for (const theme of ["contrast", "dark", "light"]) {
+    await choose(page, "theme", theme);
+    await page.evaluate(() => {
+      for (const a of document.getAnimations()) if (a.effect?.getComputedTiming().endTime !== Infinity) a.finish(); // a colour on its way has another contrast
+    });
+    const { violations } = await page.evaluate((colours) => window.axe.run(document, { resultTypes: ["violations"], ...(colours && { runOnly: ["color-contrast", "link-in-text-block"] }) }), theme !== "light"); // what is not a colour is the same in all
+    for (const v of violations) {
+      check(false, `${theme} ${name}: ${v.impact}: ${v.id}: ${v.help}\n${v.nodes.slice(0, 3).map((n) => `    ${n.html.slice(0, 200)}\n    ${n.failureSummary?.replaceAll("\n", " ")}`).join("\n")}`);
+    }
+    if (world.keep) await shoot(page, `${name} ${theme}`);
+  }
 }
 
 /** Keeps a picture of a page. */

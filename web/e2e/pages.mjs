@@ -1,10 +1,7 @@
 // Every page, in three themes for an accessibility scan, and in four languages
 // on a desktop and on a phone for texts that are missing or do not fit.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { api, check, open, prompt, run, settled, shoot, signIn, until, world } from "./lib.mjs";
+import { accessible, api, check, choose, open, prompt, run, settled, shoot, signIn, until, world } from "./lib.mjs";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const sizes = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 // Something of everything, so that no page is looked at empty alone.
@@ -74,30 +71,11 @@ await run(async () => {
   }
   console.log(`${paths.length + 2} pages, three themes, four languages, two sizes: ${((Date.now() - began) / 1000).toFixed(1)} s`);
 
-  // A page is loaded once, and told what another window would have chosen.
-  async function choose(key, value) {
-    await page.evaluate(([key, newValue]) => {
-      localStorage.setItem(key, newValue);
-      dispatchEvent(new StorageEvent("storage", { key, newValue }));
-    }, [key, value]);
-  }
-
   async function look(name) {
     check((await page.locator("main").count()) === 1, `${name}: ${await page.locator("main").count()} main landmarks`);
-    await page.evaluate(axe);
-    for (const theme of ["contrast", "dark", "light"]) {
-      await choose("theme", theme);
-      await page.evaluate(() => {
-        for (const a of document.getAnimations()) if (a.effect?.getComputedTiming().endTime !== Infinity) a.finish(); // a colour on its way has another contrast
-      });
-      const { violations } = await page.evaluate((colours) => window.axe.run(document, { resultTypes: ["violations"], ...(colours && { runOnly: ["color-contrast", "link-in-text-block"] }) }), theme !== "light"); // what is not a colour is the same in all
-      for (const v of violations) {
-        check(false, `${theme} ${name}: ${v.impact}: ${v.id}: ${v.help}\n${v.nodes.slice(0, 3).map((n) => `    ${n.html.slice(0, 200)}\n    ${n.failureSummary?.replaceAll("\n", " ")}`).join("\n")}`);
-      }
-      if (world.keep) await shoot(page, `${name} ${theme}`);
-    }
+    await accessible(page, name);
     for (const language of ["de", "fr", "pl", "en"]) {
-      await choose("language", language);
+      await choose(page, "language", language);
       await page.waitForFunction((l) => document.documentElement.lang === l, language);
       for (const [size, viewport] of Object.entries(sizes)) {
         await page.setViewportSize(viewport);
