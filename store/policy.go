@@ -174,7 +174,7 @@ func (db *DB) CreatePolicy(ctx context.Context, org pam.OrgID, p rulebook.Policy
 		if err != nil {
 			return err
 		}
-		if err := knownPeople(ctx, tx, org, p.Conditions.UserIDs); err != nil {
+		if err := known(ctx, tx, org, policy.Conditions{}, p.Conditions); err != nil {
 			return err
 		}
 		return assign(ctx, tx, org, p.ID, nil, p.SafeIDs)
@@ -202,9 +202,7 @@ func updatePolicy(ctx context.Context, tx *Tx, org pam.OrgID, p rulebook.Policy,
 	if err := safesOf(ctx, tx, org, []*rulebook.Policy{&old}); err != nil {
 		return err
 	}
-	// Who has left may stay named; nobody new may be of elsewhere.
-	added := slices.DeleteFunc(slices.Clone(p.Conditions.UserIDs), func(u pam.UserID) bool { return slices.Contains(old.Conditions.UserIDs, u) })
-	if err := knownPeople(ctx, tx, org, added); err != nil {
+	if err := known(ctx, tx, org, old.Conditions, p.Conditions); err != nil {
 		return err
 	}
 	err = tx.mustTouch(ctx, pam.Precondition, `UPDATE policies SET name = ?, description = ?, status = ?, action = ?, conditions = ?, jit = ?, version = version + 1, updated_at = ?
@@ -264,19 +262,35 @@ func assign(ctx context.Context, tx *Tx, org pam.OrgID, id pam.PolicyID, old, ne
 	return nil
 }
 
-// knownPeople refuses users that are no members of the organization.
-func knownPeople(ctx context.Context, tx *Tx, org pam.OrgID, users []pam.UserID) error {
-	for part := range slices.Chunk(users, 256) {
+// known refuses users and groups, beside those that were named before, that
+// are not of the organization. Who has left may stay named; nobody new may be
+// of elsewhere.
+func known(ctx context.Context, tx *Tx, org pam.OrgID, before, after policy.Conditions) error {
+	if err := present(ctx, tx, org, without(after.UserIDs, before.UserIDs), `SELECT COUNT(*) FROM memberships WHERE org_id = ? AND user_id IN `,
+		"conditions.user_ids", "names somebody who is no member of this organization"); err != nil {
+		return err
+	}
+	return present(ctx, tx, org, without(after.GroupIDs, before.GroupIDs), `SELECT COUNT(*) FROM org_groups WHERE org_id = ? AND group_id IN `,
+		"conditions.group_ids", "names no group of this organization")
+}
+
+func present[T ~string](ctx context.Context, tx *Tx, org pam.OrgID, ids []T, query, field, problem string) error {
+	for part := range slices.Chunk(ids, 256) {
 		in, args := inList(part)
-		n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM memberships WHERE org_id = ? AND user_id IN `+in, append([]any{org}, args...)...)
+		n, err := one(ctx, tx, scalar[int64], query+in, append([]any{org}, args...)...)
 		if err != nil {
 			return err
 		}
 		if n != int64(len(part)) {
-			return invalid("conditions.user_ids", "names somebody who is no member of this organization")
+			return invalid(field, problem)
 		}
 	}
 	return nil
+}
+
+// without is a without what is in b.
+func without[T comparable](a, b []T) []T {
+	return slices.DeleteFunc(slices.Clone(a), func(v T) bool { return slices.Contains(b, v) })
 }
 
 // Subject is rulebook.Store's.

@@ -15,6 +15,7 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/confirmation"
+	"vaultpam/pam/group"
 	"vaultpam/pam/policy"
 	"vaultpam/pam/rulebook"
 )
@@ -50,7 +51,7 @@ func TestPolicySurvivesTheFormInWhichItIsKept(t *testing.T) {
 			Conditions: policy.Conditions{
 				TimeWindow: &policy.Hours{TimeZone: "Europe/Berlin", Windows: []policy.Window{{Days: []string{"mon"}, From: "08:00", To: "18:00"}}},
 				SourceIPs:  []string{"10.0.0.0/8"}, MFARequired: true, ResourceTypes: []pam.Protocol{pam.SSH},
-				UserIDs: []pam.UserID{w.operator.User}, GroupIDs: []pam.GroupID{pam.GroupID(w.ids.New(pam.PrefixGroup))}, Roles: []pam.Role{pam.Operator},
+				UserIDs: []pam.UserID{w.operator.User}, GroupIDs: []pam.GroupID{w.team("operators").ID}, Roles: []pam.Role{pam.Operator},
 			},
 		}
 		p := w.policy(w.admin, in, false)
@@ -132,6 +133,9 @@ func TestPolicyStaysInItsOrganization(t *testing.T) {
 		refused(t, err, pam.Invalid)
 		_, err = w.policies.Create(ctx, w.admin, rulebook.Settings{Name: "x", Action: policy.Allow, Conditions: policy.Conditions{UserIDs: []pam.UserID{w.stranger.User}}})
 		refused(t, err, pam.Invalid)
+		team := w.team("ours")
+		_, err = w.policies.Create(ctx, w.stranger, rulebook.Settings{Name: "x", Action: policy.Allow, Conditions: policy.Conditions{GroupIDs: []pam.GroupID{team.ID}}})
+		refused(t, err, pam.Invalid)
 		_, err = w.policies.ByID(ctx, w.stranger, p.ID)
 		refused(t, err, pam.NotFound)
 		_, err = w.policies.Update(ctx, w.stranger, p.ID, 0, rulebook.Settings{Name: "x", Action: policy.Allow})
@@ -151,6 +155,38 @@ func TestPolicyStaysInItsOrganization(t *testing.T) {
 		if len(book) != 0 {
 			t.Errorf("%+v", book)
 		}
+	})
+}
+
+// A policy about a group is about whoever is in it at the time. One that is
+// gone stays named, and is about nobody.
+func TestPolicyIsAboutWhoeverIsInItsGroups(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		s, _, _ := w.bound(w.admin, "Web")
+		w.member(w.admin, s.ID, w.operator, pam.SafeOperator)
+		team := w.team("shut out")
+		p := w.policy(w.admin, rulebook.Settings{Action: policy.Deny, SafeIDs: []pam.SafeID{s.ID}, Conditions: policy.Conditions{GroupIDs: []pam.GroupID{team.ID}}}, true)
+		asks := func() policy.Effect {
+			t.Helper()
+			return must[rulebook.Answer](t)(w.policies.Decide(ctx, w.owner, rulebook.Hypothesis{User: w.operator.User, Safe: s.ID})).Effect
+		}
+		if got := asks(); got != policy.Allow {
+			t.Errorf("not in the group: %s", got)
+		}
+		team = must[group.Group](t)(w.groups.Update(ctx, w.admin, team.ID, 0, team.Name, []pam.UserID{w.operator.User}))
+		if got := asks(); got != policy.Deny {
+			t.Errorf("in the group: %s", got)
+		}
+		if err := w.groups.Delete(ctx, w.admin, team.ID, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := asks(); got != policy.Allow {
+			t.Errorf("the group is gone: %s", got)
+		}
+		in := p.Settings
+		in.Description = "of a group that is gone"
+		must[rulebook.Policy](t)(w.policies.Update(ctx, w.admin, p.ID, 0, in))
 	})
 }
 

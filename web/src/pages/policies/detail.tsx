@@ -119,7 +119,8 @@ function What({ policy }: { policy: Schemas["Policy"] }) {
   const { t } = useTranslation();
   const conditions = useConditions();
   const { data: members } = useQuery({ queryKey: ["members", "list", "all"], enabled: !!policy.conditions.user_ids?.length, queryFn: () => ok(api.GET("/api/v1/org/members", { params: { query: {} } })) });
-  const name = (x: string) => members?.find((m) => m.user_id === x)?.email ?? x;
+  const { data: groups } = useQuery({ queryKey: ["groups", "list", "all"], enabled: !!policy.conditions.group_ids?.length, queryFn: () => ok(api.GET("/api/v1/org/groups", { params: { query: {} } })) });
+  const name = (x: string) => members?.find((m) => m.user_id === x)?.email ?? groups?.find((g) => g.id === x)?.name ?? x;
   return (
     <Facts>
       <Fact label={t("policies.action")}>{t(`policies.actions.${policy.action}`)}</Fact>

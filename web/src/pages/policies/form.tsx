@@ -26,6 +26,7 @@ export function PolicyFields({ value, onChange, problems }: Props) {
   const when = (change: Partial<typeof conditions>) => set({ conditions: { ...conditions, ...change } });
   const jit = value.jit ?? { approvers: 1, max_seconds: 14400, auto_expire: true };
   const members = useQuery({ queryKey: ["members", "list", "all"], queryFn: () => ok(api.GET("/api/v1/org/members", { params: { query: {} } })) });
+  const groups = useQuery({ queryKey: ["groups", "list", "all"], queryFn: () => ok(api.GET("/api/v1/org/groups", { params: { query: {} } })) });
   const safes = useQuery({ queryKey: ["safes", "list", "all"], queryFn: () => ok(api.GET("/api/v1/safes", { params: { query: {} } })) });
   return (
     <div className="space-y-8">
@@ -81,6 +82,9 @@ export function PolicyFields({ value, onChange, problems }: Props) {
       </FieldSet>
       <FieldSet legend={t("policies.about")} hint={t("policies.aboutHint")}>
         <Choices label={t("policies.roles")} problem={problems["conditions.roles"]} options={roles.map((id) => ({ id, name: t(`members.roles.${id}`) }))} chosen={conditions.roles ?? []} onChange={(r) => when({ roles: r })} />
+        {((groups.data?.length ?? 0) > 0 || (conditions.group_ids?.length ?? 0) > 0) && (
+          <Choices label={t("policies.groups")} problem={problems["conditions.group_ids"]} options={groups.data ?? []} chosen={conditions.group_ids ?? []} onChange={(group_ids) => when({ group_ids })} />
+        )}
         <Choices
           label={t("policies.people")}
           problem={problems["conditions.user_ids"]}
