@@ -23,6 +23,7 @@ func TestAttackFieldsThatOnlyTheServerSets(t *testing.T) {
 	w := newWorld(t)
 	f := w.shared
 	ids := map[string]string{"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/sessions": f.session, "/org/members": w.who["viewer"].id}
+	ids["/org/groups"] = read[v1.Group](w.founder.call("POST", "/org/groups", v1.GroupIn{Name: "Some"})).ID
 	ids["/policies"] = w.founder.rule(v1.PolicyIn{Action: "deny"}).ID
 	extra := []string{
 		"id", "org_id", "organization_id", "home_org_id", "user_id", "role", "instance_admin", "is_admin", "created_by", "created_at", "owner", "status", "locked", "version",

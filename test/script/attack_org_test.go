@@ -65,6 +65,9 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		if !found {
 			continue
 		}
+		if noun == "/auth/device" {
+			continue // of no organization: whoever is told the code may answer it
+		}
 		theirs := ids[noun]
 		if theirs == "" {
 			t.Errorf("%s: no id of %s is tried", route, noun)
