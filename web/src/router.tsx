@@ -6,13 +6,16 @@ import type { Who } from "./api/session";
 import { NotFound, PageError } from "./shell/fallbacks";
 import { Root } from "./shell/root";
 
+/** The groups of the sidebar, from above. */
+export const groups = ["access", "evidence", "organization", "profile", "system"] as const;
+
 export interface PageDef {
   /** Such as "/safes/$id". */
   path: string;
   load: () => Promise<{ default: ComponentType }>;
   /** The entry in the sidebar and the command palette; without it the page is reached from others. */
   nav?: {
-    group: "access" | "evidence" | "organization" | "profile" | "system";
+    group: (typeof groups)[number];
     order: number; // within the group
     icon: LucideIcon;
     label: string; // key of its text
@@ -23,6 +26,12 @@ export interface PageDef {
 
 const found = import.meta.glob<PageDef[]>("./pages/*/route.ts", { eager: true, import: "default" });
 export const pages: PageDef[] = Object.values(found).flat();
+
+/** The entries that a person sees, in the order of the sidebar. */
+export function entries(who: Who): (PageDef & { nav: NonNullable<PageDef["nav"]> })[] {
+  const place = (nav: NonNullable<PageDef["nav"]>) => 100 * groups.indexOf(nav.group) + nav.order;
+  return pages.flatMap((p) => (p.nav && (p.nav.shown?.(who) ?? true) ? [{ ...p, nav: p.nav }] : [])).sort((a, b) => place(a.nav) - place(b.nav));
+}
 
 const root = createRootRoute({ component: Root, notFoundComponent: NotFound, errorComponent: PageError });
 

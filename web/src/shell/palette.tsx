@@ -4,7 +4,7 @@ import { useEffect, useId, useMemo, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok } from "../api/client";
 import { useWho } from "../api/session";
-import { pages } from "../router";
+import { entries } from "../router";
 import { Dialog } from "../ui/dialog";
 import { control } from "../ui/field";
 
@@ -59,7 +59,7 @@ function Finder({ onClose }: { onClose: () => void }) {
     },
   });
   const hits = useMemo<Hit[]>(() => {
-    const named = pages.filter((p) => p.nav && (p.nav.shown?.(who) ?? true)).map((p) => ({ to: p.path, text: t(p.nav!.label), kind: t("shell.palette.page") }));
+    const named = entries(who).map((p) => ({ to: p.path, text: t(p.nav.label), kind: t("shell.palette.page") }));
     return [...named.filter((h) => h.text.toLowerCase().includes(q.toLowerCase())), ...(q ? (found ?? []) : [])];
   }, [found, q, t, who]);
   const chosen = Math.min(at, hits.length - 1);

@@ -3,13 +3,11 @@ import { ChevronsUpDown, Search, UserRound } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { useSession, useWho } from "../api/session";
 import { choose, languages, type Language } from "../i18n";
-import { pages } from "../router";
+import { entries, groups } from "../router";
 import { A } from "../ui/link";
 import { Menu, MenuChoice, MenuItem, MenuSeparator } from "../ui/menu";
 import { openPalette } from "./palette";
 import { setTheme, theme, themes } from "./theme";
-
-const groups = ["access", "evidence", "organization", "profile", "system"] as const;
 
 export function Sidebar() {
   const { t, i18n } = useTranslation();
@@ -17,7 +15,7 @@ export function Sidebar() {
   const who = useWho();
   const path = useRouterState({ select: (s) => s.location.pathname });
   const orgs = Object.fromEntries(who.memberships.filter((m) => m.status === "active").map((m) => [m.org_id, m.name]));
-  const shown = pages.filter((p) => p.nav && (p.nav.shown?.(who) ?? true));
+  const shown = entries(who);
   // The entry whose page this is, or is below of: the longest that fits.
   const [at] = shown.filter((p) => path === p.path || path.startsWith(`${p.path}/`)).sort((a, b) => b.path.length - a.path.length);
   const trigger = "flex w-full items-center gap-2 rounded-md px-3 py-2 text-left text-sm hover:bg-sunken";
@@ -46,7 +44,7 @@ export function Sidebar() {
       </button>
       <nav aria-label={t("shell.pages")} className="flex-1 space-y-4">
         {groups.map((g) => {
-          const items = shown.filter((p) => p.nav!.group === g).sort((a, b) => a.nav!.order - b.nav!.order);
+          const items = shown.filter((p) => p.nav.group === g);
           if (items.length === 0) return null;
           return (
             <div key={g}>
@@ -54,12 +52,12 @@ export function Sidebar() {
               <ul>
                 {items.map((p) => {
                   const here = p === at;
-                  const Icon = p.nav!.icon;
+                  const Icon = p.nav.icon;
                   return (
                     <li key={p.path}>
                       <A to={p.path} aria-current={here ? "page" : undefined} className={`flex items-center gap-2.5 rounded-md px-3 py-1.5 text-sm ${here ? "bg-accent-soft font-medium text-accent-text" : "text-text hover:bg-sunken"}`}>
                         <Icon aria-hidden className="size-4 shrink-0" />
-                        {t(p.nav!.label)}
+                        {t(p.nav.label)}
                       </A>
                     </li>
                   );

@@ -21,6 +21,8 @@ interface Props {
   onOpen: (open: boolean) => void;
 }
 
+const small = "!min-h-7 !px-2 !py-0.5 !text-xs";
+
 /** One terminal: launch, connection, screen, and what is to be known of it. */
 export function Pane({ want, seen, onTitle, onOpen }: Props) {
   const { t } = useTranslation();
@@ -151,10 +153,13 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
               </span>
             )}
             <TimeLeft until={state.ready.expires_at} />
-            <span className="ml-auto hidden sm:inline">{t("terminal.leave")}</span>
-            <Button ref={way} className="!min-h-7 !px-2 !py-0.5 !text-xs max-sm:ml-auto" onClick={() => connection.current?.close()}>
-              {t("terminal.end")}
-            </Button>
+            <span className="ml-auto hidden lg:inline">{t("terminal.leave")}</span>
+            <span className="flex gap-2 max-lg:ml-auto">
+              {state.command && <CopyButton text={state.command} label={t("terminal.copyCommand")} className={`${small} max-sm:hidden`} />}
+              <Button ref={way} className={small} onClick={() => connection.current?.close()}>
+                {t("terminal.end")}
+              </Button>
+            </span>
           </>
         )}
       </div>
@@ -180,7 +185,7 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
           </div>
         </div>
       )}
-      {state.command && state.step === "connect" && !over && (
+      {state.command && state.error !== undefined && (
         <div className="flex flex-wrap items-center gap-3 p-3 text-sm">
           <span className="text-muted">{t("terminal.native")}</span>
           <code className="rounded bg-sunken px-2 py-1 font-mono text-xs break-all">{state.command}</code>

@@ -46,11 +46,12 @@ export function IconButton({ label, children, className = "", ...rest }: ButtonH
 }
 
 /** Copies a text that may be seen. */
-export function CopyButton({ text, label }: { text: string; label?: string }) {
+export function CopyButton({ text, label, className }: { text: string; label?: string; className?: string }) {
   const { t } = useTranslation();
   const [done, setDone] = useState(false);
   return (
     <Button
+      className={className}
       onClick={() =>
         void navigator.clipboard.writeText(text).then(() => {
           setDone(true);

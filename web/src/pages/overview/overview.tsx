@@ -142,9 +142,10 @@ function Connected({ all }: { all: boolean }) {
           {data.slice(0, rows).map((s) => (
             <li key={s.id} className="flex flex-wrap items-baseline justify-between gap-x-4 py-2.5 first:pt-0 last:pb-0">
               <span className="name min-w-0">
-                <RowLink to={`/sessions/${s.id}`}>{s.user_email}</RowLink>{" "}
+                <RowLink to={`/sessions/${s.id}`}>{all ? s.user_email : s.safe_name || s.safe_id}</RowLink>
                 <span className="block text-muted">
-                  {s.safe_name} · {s.account_name} {t("safes.at")} {s.resource_name}
+                  {all && `${s.safe_name} · `}
+                  {s.account_name} {t("safes.at")} {s.resource_name}
                 </span>
               </span>
               <span className="text-muted">

@@ -27,6 +27,7 @@ export default function SafeDetail() {
   const toast = useToast();
   const [dialog, setDialog] = useState<"lock" | "delete">();
   const admin = useRole("owner", "admin");
+  const auditor = useRole("auditor"); // who never launches, and need not ask
   const { data: safe, error, refetch } = useQuery({ queryKey: ["safes", id], queryFn: () => ok(api.GET("/api/v1/safes/{id}", { params: { path: { id } } })) });
   if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/safes", label: t("safes.title") }} />;
   if (!safe) return <Loading />;
@@ -67,7 +68,7 @@ export default function SafeDetail() {
       />
       <div className="space-y-6">
         {safe.locked && <Alert tone="warn">{t("safes.lockedLead")}</Alert>}
-        {!mayLaunch(safe) && <Alert tone="info">{t("safes.cannotLaunch")}</Alert>}
+        {!mayLaunch(safe) && !auditor && <Alert tone="info">{t("safes.cannotLaunch")}</Alert>}
         <Card title={t("safes.targets")}>
           <Targets safe={safe} />
         </Card>
