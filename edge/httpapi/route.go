@@ -159,7 +159,7 @@ func errorsOf(rt route) []int {
 	return out
 }
 
-// enter is the door of every route: seal, login, limits, scope, media type,
+// enter is the door of every route: seal, headers, login, limits, scope, media type,
 // query, Idempotency-Key, in this order.
 func (a *API) enter(rt route) func(huma.Context, func(huma.Context)) {
 	_, path, _ := strings.Cut(rt.endpoint, " ")
@@ -170,6 +170,10 @@ func (a *API) enter(rt route) func(huma.Context, func(huma.Context)) {
 		refuse := func(err error) { writeError(w, a.refusal(c, err)) }
 		if a.Vault.Status().Sealed && !rt.has(whenSealed) {
 			refuse(&pam.Error{Kind: pam.Sealed, Op: "enter"})
+			return
+		}
+		if err := checkHeaders(r.Header); err != nil {
+			refuse(err)
 			return
 		}
 		if rt.has(countLogin) && !a.take(w, c, edge.LimitLogin, edge.Source(c.from)) {

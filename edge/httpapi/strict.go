@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,6 +14,20 @@ import (
 
 	"vaultpam/pam"
 )
+
+// once are the headers that say something of which there is one.
+var once = []string{"Content-Type", "Idempotency-Key", "If-Match", "X-Active-Org-Id", "X-Csrf-Token"}
+
+// checkHeaders refuses a header that is there twice: a proxy may look at the
+// other one.
+func checkHeaders(h http.Header) error {
+	for _, name := range once {
+		if len(h[name]) > 1 {
+			return pam.Errorf(pam.BadRequest, "read headers", "The header %s is there more than once.", name)
+		}
+	}
+	return nil
+}
 
 // checkQuery refuses a query that its readers may take in different ways: of
 // a parameter that is there twice one takes the first, another the last, and

@@ -133,7 +133,7 @@ func (l *Live) Login(ctx context.Context) (Credential, error) {
 		return Credential{}, pam.Wrap(op, err)
 	}
 	cred, err := b.inject(ctx, l.actor, s.Org, s.AccountID, session.Target(s), map[string]any{
-		"safe_id": string(s.SafeID), "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
+		"safe_id": string(s.SafeID), "safe": l.safe.Name, "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
 	})
 	if err != nil {
 		return Credential{}, pam.Wrap(op, err)
@@ -250,7 +250,7 @@ func (b *Broker) finish(l *Live, status session.Status, reason string) error {
 		}
 	}
 	end := session.End{Status: status, Reason: reason, BytesIn: l.In.Load(), BytesOut: l.Out.Load(), At: b.Clock.Now()}
-	e := session.EndedEvent(b.Scribe, l.actor, l.Session, end, root)
+	e := session.EndedEvent(b.Scribe, l.actor, l.Session, l.safe.Name, end, root)
 	store := func(ctx context.Context) error {
 		err := b.Store.EndSession(ctx, l.Session.Org, l.Session.ID, end, e)
 		if pam.Is(err, pam.Conflict) {

@@ -21,7 +21,8 @@ const (
 )
 
 // AddSSHKey registers a public key: one line as in authorized_keys, without
-// options: ed25519, ECDSA, or RSA of 2048 to 16384 bits.
+// options: ed25519 and ECDSA, on a security key as well, or RSA of 2048 to
+// 16384 bits.
 func (s *Service) AddSSHKey(ctx context.Context, a pam.Actor, name, line string) (SSHKey, error) {
 	const op = "add SSH key"
 	if err := s.risky(a, op); err != nil {
@@ -62,7 +63,9 @@ func parseKey(line string) (key ssh.PublicKey, problem string) {
 		return nil, "must not have options"
 	}
 	switch key.Type() {
-	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
+	// Of a key on a security key, each signature says that somebody touched it,
+	// or is refused: golang.org/x/crypto/ssh looks.
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 		return key, ""
 	case ssh.KeyAlgoRSA:
 		if bits := bitsOf(key); bits < minRSA || bits > maxRSA {

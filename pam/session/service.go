@@ -123,14 +123,18 @@ func (s *Service) Terminate(ctx context.Context, actor pam.Actor, id pam.Session
 // Target names a session in an audit event.
 func Target(s Session) audit.Party { return audit.Party{Type: "session", ID: string(s.ID)} }
 
-// EndedEvent is the event of a session's end. root is the recording's root
-// hash, "" without one. It is the session's user who acts, from where they
+// EndedEvent is the event of a session's end. safe is the name of its Safe, ""
+// where that is not known any more; root is the recording's root hash, ""
+// without one. It is the session's user who acts, from where they
 // were.
-func EndedEvent(scribe *audit.Scribe, actor pam.Actor, s Session, end End, root string) audit.Entry {
+func EndedEvent(scribe *audit.Scribe, actor pam.Actor, s Session, safe string, end End, root string) audit.Entry {
 	m := map[string]any{
 		"status": string(end.Status), "reason": end.Reason, "bytes_in": end.BytesIn, "bytes_out": end.BytesOut,
 		"safe_id": string(s.SafeID), "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
 		"duration_ms": end.At.Sub(s.StartedAt).Milliseconds(),
+	}
+	if safe != "" {
+		m["safe"] = safe
 	}
 	if s.RecordingID != "" {
 		m["recording_id"] = string(s.RecordingID)
@@ -174,7 +178,7 @@ func (s *Service) RecoverAll(ctx context.Context, self string, silent time.Durat
 			end.Reason = "nobody connected"
 		}
 		system := pam.Actor{Org: o.Org, Token: pam.SystemToken}
-		err := s.store.EndSession(ctx, o.Org, o.ID, end, EndedEvent(s.scribe, system, o, end, ""))
+		err := s.store.EndSession(ctx, o.Org, o.ID, end, EndedEvent(s.scribe, system, o, "", end, ""))
 		switch {
 		case err == nil:
 			ended++

@@ -122,6 +122,12 @@ func TestAttackHeadersThatLie(t *testing.T) {
 		}
 	}
 
+	for _, header := range []string{"X-Active-Org-Id: " + owner.org, "X-Active-Org-Id: org_00000000000000000000000000", `If-Match: "1"`, "Idempotency-Key: one", "X-CSRF-Token: x", "Content-Type: application/json"} {
+		if a := get(token + "X-Active-Org-Id: " + owner.org + "\r\n" + header + "\r\n" + header + "\r\n"); a.StatusCode != http.StatusBadRequest {
+			t.Errorf("twice %q: %s", header, a.Status)
+		}
+	}
+
 	for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP"} {
 		value := "192.0.2.66"
 		if name == "Forwarded" {

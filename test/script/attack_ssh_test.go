@@ -3,6 +3,7 @@ package script
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"net"
@@ -244,5 +245,52 @@ func TestAttackChannelsPastTheRecording(t *testing.T) {
 	// What was refused did not run at the target, and what ran is on record.
 	if log := sshd.Log(); strings.Contains(log, "forward") && slices.ContainsFunc(strings.Split(log, "\n"), func(l string) bool { return strings.Contains(l, "Local forwarding listening") }) {
 		t.Errorf("the target forwards: %s", log)
+	}
+}
+
+// securityKey signs as a FIDO authenticator does (PROTOCOL.u2f of OpenSSH).
+type securityKey struct {
+	private ed25519.PrivateKey
+	flags   byte // 1: somebody touched it
+}
+
+func (k securityKey) PublicKey() ssh.PublicKey {
+	blob := ssh.Marshal(struct {
+		Type        string
+		Key         []byte
+		Application string
+	}{ssh.KeyAlgoSKED25519, k.private.Public().(ed25519.PublicKey), "ssh:"})
+	key, err := ssh.ParsePublicKey(blob)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+func (k securityKey) Sign(_ io.Reader, data []byte) (*ssh.Signature, error) {
+	application, message := sha256.Sum256([]byte("ssh:")), sha256.Sum256(data)
+	said := []byte{k.flags, 0, 0, 0, 7} // and a counter
+	signed := ed25519.Sign(k.private, slices.Concat(application[:], said, message[:]))
+	return &ssh.Signature{Format: ssh.KeyAlgoSKED25519, Blob: signed, Rest: said}, nil
+}
+
+// Attack: somebody who has broken into a laptop uses the security key in it
+// while its owner is away.
+func TestAttackSecurityKeyThatNobodyTouches(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	touched := securityKey{private, 1}
+	p.owner().call("POST", "/me/ssh-keys", v1.SSHKeyIn{Name: "security key", PublicKey: string(ssh.MarshalAuthorizedKey(touched.PublicKey()))}).want(http.StatusCreated)
+	user := ownerEmail + "+demo"
+	c, err := p.dial(user, "", ssh.PublicKeys(touched))
+	if err != nil {
+		t.Fatalf("touched: %v", err)
+	}
+	_ = c.Close()
+	if c, err := p.dial(user, "", ssh.PublicKeys(securityKey{private, 0})); err == nil {
+		_ = c.Close()
+		t.Error("it was taken without a touch")
 	}
 }
