@@ -12,12 +12,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"vaultpam/pam/policy"
 )
 
 // metrics counts what passes. Labels come from closed sets alone.
 type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
+	registry  *prometheus.Registry
+	requests  *prometheus.HistogramVec
+	decisions *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) *metrics {
@@ -25,11 +28,12 @@ func newMetrics(s *Server) *metrics {
 	m.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "vaultpam_api_request_duration_seconds", Help: "Requests by route, method and status.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
 	}, []string{"route", "method", "status"})
+	m.decisions = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_broker_decisions_total", Help: "Decisions on launches and reveals by what they came to."}, []string{"action", "outcome"})
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.decisions, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("vaultpam_broker_sessions_live", "Sessions that are live on this node.", func() float64 {
 			if s.broker == nil {
 				return 0
@@ -60,6 +64,15 @@ func (m *metrics) observe(route, method string, status int, took time.Duration) 
 		method = "other"
 	}
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// decided counts one decision.
+func (m *metrics) decided(a policy.Action, d policy.Decision) {
+	outcome := string(d.Effect)
+	if d.Effect == policy.Allow && !d.Open() {
+		outcome = "step_up"
+	}
+	m.decisions.WithLabelValues(string(a), outcome).Inc()
 }
 
 // handler serves the metrics to whoever has token; nil without a token.

@@ -45,6 +45,8 @@ type Deps struct {
 	IDs        *ids.Source
 	Clock      clock.Clock
 	Log        *slog.Logger
+	// Decided counts decisions on launches and reveals; nil counts none.
+	Decided func(policy.Action, policy.Decision)
 }
 
 // Store is what the broker needs to have kept. *store.DB satisfies it.

@@ -22,6 +22,7 @@ import (
 	"vaultpam/pam/checkout"
 	"vaultpam/pam/identity"
 	"vaultpam/pam/org"
+	"vaultpam/pam/policy"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/rulebook"
@@ -415,4 +416,84 @@ func TestDrainingBrokerOpensNothing(t *testing.T) {
 	if n := len(w.Live()); n != 0 {
 		t.Errorf("%d live sessions", n)
 	}
+}
+
+// A policy is asked about the account and resource that are wanted, at the
+// door; and what decided is on record.
+func TestPolicyIsAskedAboutWhatIsWanted(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := t.Context(), clock.Real{}
+	src := ids.NewSource(c, rand.Reader)
+	policies := rulebook.New(w.db, rulebook.NewBooks(w.db, false, slog.New(slog.DiscardHandler)), audit.NewScribe(c, src), c, src)
+	rule := func(in rulebook.Settings) rulebook.Policy {
+		t.Helper()
+		in.Name, in.SafeIDs = string(in.Action), []pam.SafeID{w.safe.ID}
+		p := must[rulebook.Policy](t)(policies.Create(ctx, w.owner, in))
+		return must[rulebook.Policy](t)(policies.Activate(ctx, w.owner, p.ID, 0))
+	}
+	launch := func() error {
+		l, err := w.Open(ctx, w.owner, broker.Want{Safe: "web"})
+		if err == nil {
+			err = l.Close("exit")
+		}
+		return err
+	}
+	reveal := func() error { _, err := w.CheckOut(ctx, w.owner, broker.CheckOutWant{Safe: "web"}); return err }
+	both := func(want pam.Kind) {
+		t.Helper()
+		for what, err := range map[string]error{"launch": launch(), "reveal": reveal()} {
+			if (err == nil) != (want == pam.Internal) || err != nil && !pam.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+		}
+	}
+	rule(rulebook.Settings{Action: policy.Allow, Conditions: policy.Conditions{ResourceTypes: []pam.Protocol{pam.SSH}}})
+	before := w.count(audit.PolicyEvaluated)
+	both(pam.Internal) // no error
+	if n := w.count(audit.PolicyEvaluated) - before; n != 2 {
+		t.Errorf("%d evaluations on record", n)
+	}
+	if _, err := w.CheckOut(ctx, w.owner, broker.CheckOutWant{Safe: "web", Account: "none"}); !pam.Is(err, pam.NotFound) {
+		t.Errorf("no such account: %v", err)
+	}
+	databases := rule(rulebook.Settings{Action: policy.Deny, Conditions: policy.Conditions{ResourceTypes: []pam.Protocol{pam.PostgreSQL}}})
+	both(pam.Internal)
+	ask := rule(rulebook.Settings{Action: policy.RequireApproval})
+	both(pam.ApprovalNeeded)
+	must[rulebook.Policy](t)(policies.Disable(ctx, w.owner, ask.ID, 0))
+	in := databases.Settings
+	in.Conditions.ResourceTypes = []pam.Protocol{pam.SSH}
+	must[rulebook.Policy](t)(policies.Update(ctx, w.owner, databases.ID, 0, in))
+	both(pam.PolicyDenied)
+	last := must[[]audit.Event](t)(w.db.Audit().List(ctx, w.owner.Org, audit.Filter{Type: audit.SessionRefused, Limit: 1}))
+	if len(last) != 1 || last[0].Metadata["rule"] != "policy "+string(databases.ID) {
+		t.Errorf("%+v", last)
+	}
+}
+
+// Where the policies cannot be read nobody gets in, and whoever is in is not
+// put out at once.
+func TestNobodyGetsInWhilePoliciesCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	l := must[*broker.Live](t)(w.Open(ctx, w.owner, broker.Want{Safe: "web"}))
+	w.Policies = unreadable{}
+	if _, err := w.Open(ctx, w.owner, broker.Want{Safe: "web"}); err == nil {
+		t.Error("a session was opened")
+	}
+	if _, err := w.CheckOut(ctx, w.owner, broker.CheckOutWant{Safe: "web"}); err == nil {
+		t.Error("a secret was revealed")
+	}
+	if l.Err() != nil {
+		t.Errorf("%v", l.Err())
+	}
+	if err := l.Close("exit"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type unreadable struct{}
+
+func (unreadable) Rules(context.Context, pam.OrgID) (policy.Book, error) {
+	return nil, errors.New("disk on fire")
 }

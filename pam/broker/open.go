@@ -98,16 +98,26 @@ func (b *Broker) admit(ctx context.Context, actor pam.Actor, want Want) (place, 
 			err = b.rulesOf(ctx, p, &f)
 		}
 		if err == nil {
-			var no *pam.Error
-			if p.question, p.decision, no = decide(f); no != nil {
-				err = no
-			}
+			err = b.conclude(&p, f)
 		}
 	}
 	if err != nil {
 		b.refused(ctx, audit.SessionRefused, p, want, err)
 	}
 	return p, err
+}
+
+// conclude decides on f, and notes in p what was decided.
+func (b *Broker) conclude(p *place, f facts) error {
+	q, d, no := decide(f)
+	p.question, p.decision = q, d
+	if b.Decided != nil {
+		b.Decided(f.action, d)
+	}
+	if no != nil {
+		return no
+	}
+	return nil
 }
 
 // rulesOf notes the policies of the Safe in f.

@@ -119,9 +119,8 @@ func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOut
 	if f.rules.AskForTypes() {
 		door.rules = nil
 	}
-	if q, d, no := decide(door); no != nil && d.Effect == policy.Deny {
-		p.question, p.decision = q, d
-		return p, no
+	if _, d, _ := decide(door); d.Effect == policy.Deny {
+		return p, b.conclude(&p, door)
 	}
 	seen := map[pam.AccountID]bool{}
 	var all, fit []account.Account
@@ -152,9 +151,8 @@ func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOut
 			return p, err
 		}
 	}
-	var no *pam.Error
-	if p.question, p.decision, no = decide(f); no != nil {
-		return p, no
+	if err := b.conclude(&p, f); err != nil {
+		return p, err
 	}
 	// A redirection of one of the account's resources sends the credential
 	// elsewhere; showing it to a member does not. Moving the account does not
