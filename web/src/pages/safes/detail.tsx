@@ -14,9 +14,11 @@ import { RowLink } from "../../ui/link";
 import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { PoliciesOfSafe } from "../policies/ofsafe";
 import { types } from "../resources/form";
 import { LaunchButton, LaunchTarget, mayLaunch } from "./launch";
 import { Members } from "./members";
+import { Reveal } from "./reveal";
 import { useTargets } from "./targets";
 
 export default function SafeDetail() {
@@ -76,6 +78,7 @@ export default function SafeDetail() {
           <Controls safe={safe} />
         </Card>
         <Members safe={safe} manages={manages} />
+        <PoliciesOfSafe safe={id} />
         <History target={id} />
       </div>
       {dialog === "lock" && (
@@ -131,12 +134,15 @@ function Targets({ safe }: { safe: Schemas["Safe"] }) {
                 {resource.confirmation_id && ` · ${t("safes.waits")}`}
               </p>
             </div>
-            {data.length > 1 && (
-              <div className="flex items-center gap-2">
-                {command && resource.type === "ssh" && <CopyButton text={command.replace(/'@/, `+${account.slug}@${resource.slug}'@`)} label={t("safes.copyNative")} />}
-                <LaunchTarget safe={safe} resource={resource.id} account={account.id} name={`${account.username} ${t("safes.at")} ${resource.name}`} />
-              </div>
-            )}
+            <div className="flex items-center gap-2">
+              <Reveal safe={safe} account={account} />
+              {data.length > 1 && (
+                <>
+                  {command && resource.type === "ssh" && <CopyButton text={command.replace(/'@/, `+${account.slug}@${resource.slug}'@`)} label={t("safes.copyNative")} />}
+                  <LaunchTarget safe={safe} resource={resource.id} account={account.id} name={`${account.username} ${t("safes.at")} ${resource.name}`} />
+                </>
+              )}
+            </div>
           </li>
         ))}
       </ul>
