@@ -20,8 +20,8 @@ type consoleWorld struct {
 	Base     string         `json:"base"`
 	Email    string         `json:"email"`
 	Password string         `json:"password"`
-	Shots    string         `json:"shots"` // where pictures of a failure go
-	Keep     string         `json:"keep"`  // not empty: pictures of all
+	Shots    string         `json:"shots"` // where pictures go
+	Keep     string         `json:"keep"`  // not empty: of every page in every theme, language and size
 	Chromium string         `json:"chromium"`
 	Target   *consoleTarget `json:"target"`
 }
@@ -89,8 +89,8 @@ func TestConsole(t *testing.T) {
 			p, sshd := startServer(t), target.StartSSHD(t)
 			key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(sshd.HostKeyLine))
 			must(t, err)
-			shots, err := os.MkdirTemp("", "vaultpam-console-"+name)
-			must(t, err)
+			shots := filepath.Join(dir, "shots", name)
+			must(t, os.RemoveAll(shots))
 			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
 			}})
@@ -104,11 +104,7 @@ func TestConsole(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			t.Logf("%s, %s", time.Since(begun).Round(100*time.Millisecond), out)
 			if err != nil {
-				t.Errorf("%v; pictures are in %s", err, shots)
-			} else if os.Getenv("VAULTPAM_KEEP") != "" {
-				t.Logf("pictures are in %s", shots)
-			} else {
-				must(t, os.RemoveAll(shots))
+				t.Errorf("%v; pictures are in web/shots/%s", err, name)
 			}
 		})
 	}

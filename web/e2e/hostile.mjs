@@ -55,6 +55,16 @@ await run(async () => {
   await page.getByRole("dialog").waitFor();
   await page.keyboard.press("Escape");
 
+  // A name of 64 KB is refused, and the form says so at its field.
+  const long = "n".repeat(65_536);
+  await page.goto("/safes/new");
+  await page.getByLabel("Name").fill(long);
+  await page.getByRole("button", { name: "Create a Safe" }).click();
+  await until("the field refuses it", async () => (await page.getByLabel("Name").getAttribute("aria-invalid")) === "true");
+  check((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 1, "what refuses a long name is wider than the page");
+  await page.goto(`/safes?q=${long.slice(0, 8000)}`);
+  await page.getByRole("heading", { name: "Safes", level: 1 }).waitFor();
+
   // A target that writes whatever it likes.
   const [demo] = await call("GET", "/safes?q=Demo");
   await page.goto(`/terminal?safe=${demo.id}`);
@@ -72,6 +82,7 @@ await run(async () => {
   await say("\\033]8;;javascript:alert(1)\\007click\\033]8;;\\007 \\033]8;;https://evil.example\\007me\\033]8;;\\007\\n"); // links
   await say("<img src=x onerror=alert(1)>\\n");
   await say("\\033P+q544e\\033\\\\\\033[c\\033[5n\\033[21t\\n"); // asks for answers, which would be typed
+  await type("printf '\\033]0;'; head -c 65536 /dev/zero | tr '\\0' T; printf '\\007'; head -c 65536 /dev/zero | tr '\\0' L; echo"); // a title and a line of 64 KB
   await say("\\033[?1049h\\033[2J\\033[Hpassword: ");
   await say("\\033[?1049l");
   await type("echo done $((6*7))");
