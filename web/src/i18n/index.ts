@@ -25,7 +25,7 @@ function known(code: string): Language | undefined {
   return short in languages ? (short as Language) : undefined;
 }
 
-export function preferred(): Language {
+function preferred(): Language {
   return known(localStorage.getItem("language") ?? "") ?? navigator.languages.map(known).find(Boolean) ?? "en";
 }
 

@@ -120,7 +120,6 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
       term.dispose();
     };
     // The callbacks are new in each render; a session is not.
-    // eslint-disable-next-line
   }, [want, attempt]);
 
   useEffect(() => {

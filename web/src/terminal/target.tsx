@@ -15,7 +15,6 @@ export function Target({ want, onTitle, onChoose, children }: { want: Want; onTi
   useEffect(() => {
     if (asks) onTitle(asks);
     // The callback is new in each render; a name is not.
-    // eslint-disable-next-line
   }, [asks]);
   if (named || (data && data.bindings.length < 2) || error) return children; // the launch itself says what is wrong
   if (!data) return <Loading />;

@@ -9,7 +9,7 @@ import { Loading, Problem } from "../../ui/feedback";
 import { control, Field, Input, Select } from "../../ui/field";
 import { Card, Time } from "../../ui/page";
 
-export const safeRoles = ["viewer", "operator", "manager", "approver"] as const;
+const safeRoles = ["viewer", "operator", "manager", "approver"] as const;
 
 export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boolean }) {
   const { t } = useTranslation();

@@ -46,7 +46,6 @@ export default function Guide() {
     if (now === 4) sessionStorage.removeItem("guide");
     else if (made.resource) sessionStorage.setItem("guide", at);
     else if (left) show(JSON.parse(left) as Made, true);
-    // eslint-disable-next-line
   }, [at]);
   const restart = () => {
     sessionStorage.removeItem("guide");

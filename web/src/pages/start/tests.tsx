@@ -60,7 +60,6 @@ function useOnce(act: () => Promise<void>) {
   useEffect(() => {
     void act();
     // What is tested has a component to itself.
-    // eslint-disable-next-line
   }, []);
 }
 
