@@ -65,8 +65,8 @@ func haveSafes(t testing.TB, data string, n int) []string {
 	safe, err := tx.Prepare(`INSERT INTO safes (org_id, safe_id, name, sort_key, slug, visibility, settings, locked, version, created_by, created_at, updated_at)
 		SELECT org_id, ?, ?, ?, ?, visibility, settings, locked, version, created_by, created_at, updated_at FROM safes WHERE org_id = ? AND safe_id = ?`)
 	must(t, err)
-	member, err := tx.Prepare(`INSERT INTO safe_members (org_id, safe_id, member_id, user_id, role, expires_at, created_at, sort_key)
-		SELECT org_id, ?, ?, user_id, role, expires_at, created_at, ? FROM safe_members WHERE org_id = ? AND safe_id = ?`)
+	member, err := tx.Prepare(`INSERT INTO safe_members (org_id, safe_id, member_id, holder_id, user_id, role, expires_at, created_at, sort_key)
+		SELECT org_id, ?, ?, holder_id, user_id, role, expires_at, created_at, ? FROM safe_members WHERE org_id = ? AND safe_id = ?`)
 	must(t, err)
 	for i := 1; i < n; i++ {
 		id, name := fmt.Sprintf("%s%06d", model[:len(model)-6], (i*7919)%1_000_000), fmt.Sprintf("safe-%06d", i)
