@@ -40,6 +40,7 @@ const below = "/..."
 var rooms = []room{
 	{packages: "internal/...", may: []string{"internal/..."}},
 	{packages: "wire/...", may: []string{"internal/...", "wire/..."}},
+	{packages: "post/...", may: []string{"internal/...", "post/..."}},
 	{packages: "target/...", may: []string{"internal/...", "wire/...", "target/..."}},
 
 	// pam at its root declares the Sealer that vault satisfies, in its ids.

@@ -46,6 +46,13 @@ type Config struct {
 	Argon2Parallelism uint8
 	HashConcurrency   int
 
+	SMTPAddress  string
+	SMTPFrom     string
+	SMTPUsername string
+	SMTPPassword string
+	SMTPSecurity string
+	SMTPCA       string
+
 	CheckpointInterval time.Duration
 	CheckpointFile     string
 	CheckpointStdout   bool
@@ -61,7 +68,7 @@ type Config struct {
 
 // secretSettings may be given as a file, by a twin whose name ends in -file or
 // _FILE, so that they stand in no process list and no environment.
-var secretSettings = map[string]bool{"database-url": true, "metrics-token": true, "dev-password": true}
+var secretSettings = map[string]bool{"database-url": true, "metrics-token": true, "dev-password": true, "smtp-password": true}
 
 // AddFlags binds the settings to fs, with their defaults.
 func (c *Config) AddFlags(fs *pflag.FlagSet) {
@@ -82,6 +89,12 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&c.LocalAllow, "local-allow", nil, "networks that this server itself may dial (default: all but link-local, metadata and, outside of --dev, loopback)")
 	fs.StringVar(&c.Metrics, "metrics-listen", "", "address of /metrics, loopback unless you say otherwise (default: none)")
 	fs.StringVar(&c.MetricsToken, "metrics-token", "", "serve /metrics on the API's address as well, to this bearer token")
+	fs.StringVar(&c.SMTPAddress, "smtp-address", "", "host:port of the mail server; without it no letters are sent (with --dev they are printed)")
+	fs.StringVar(&c.SMTPFrom, "smtp-from", "", "sender of letters, such as VaultPAM <pam@example.com>")
+	fs.StringVar(&c.SMTPUsername, "smtp-username", "", "name to log in to the mail server with")
+	fs.StringVar(&c.SMTPPassword, "smtp-password", "", "password to log in to the mail server with")
+	fs.StringVar(&c.SMTPSecurity, "smtp-security", "starttls", "starttls, tls, or none for a mail server on the same machine")
+	fs.StringVar(&c.SMTPCA, "smtp-ca", "", "certificates (PEM) that the mail server's is checked by, instead of the system's")
 	fs.DurationVar(&c.LoginTTL, "login-ttl", time.Hour, "lifetime of a login token")
 	fs.DurationVar(&c.ConsoleTTL, "console-ttl", 12*time.Hour, "lifetime of a login of the console")
 	fs.DurationVar(&c.ConsoleIdle, "console-idle", 30*time.Minute, "a login of the console that is not used for so long ends")
@@ -238,6 +251,17 @@ func (c *Config) complete() error {
 	}
 	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
 		return errors.New("--database-url: only postgres:// is understood; leave it out for SQLite")
+	}
+	if c.SMTPAddress != "" {
+		if _, err := c.mail(); err != nil {
+			return err
+		}
+		if c.PublicURL == "" && !c.Dev {
+			return errors.New("--smtp-address: letters carry links, which need --public-url")
+		}
+		if c.SMTPSecurity == "none" && !loopback(c.SMTPAddress) {
+			return errors.New("--smtp-security none is for a mail server on this machine alone")
+		}
 	}
 	if _, err := c.localAllow(); err != nil {
 		return err

@@ -33,7 +33,9 @@ import (
 	"vaultpam/pam/confirmation"
 	usergroup "vaultpam/pam/group"
 	"vaultpam/pam/identity"
+	"vaultpam/pam/invitation"
 	"vaultpam/pam/org"
+	"vaultpam/pam/outbox"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/rulebook"
@@ -67,6 +69,8 @@ type Server struct {
 	checkouts     *checkout.Service
 	confirmations *confirmation.Service
 	groups        *usergroup.Service
+	outbox        *outbox.Service
+	invitations   *invitation.Service
 	rules         *rulebook.Books
 	policies      *rulebook.Service
 	sessions      *session.Service
@@ -166,6 +170,17 @@ func (s *Server) assemble() error {
 		LoginTTL: s.cfg.LoginTTL, ConsoleTTL: s.cfg.ConsoleTTL, ConsoleIdle: s.cfg.ConsoleIdle, Shared: s.cfg.DatabaseURL != "",
 	})
 	s.orgs = org.New(s.db, passwords, s.scribe, s.clock, s.ids)
+	channels, err := s.channels()
+	if err != nil {
+		return err
+	}
+	s.outbox = outbox.New(outbox.Deps{
+		Store: s.db, Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed }, Channels: channels, Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Log: s.log,
+	})
+	s.orgs.Mail(org.Mailing{Links: s.identity, Post: s.outbox, URL: s.url})
+	s.invitations = invitation.New(invitation.Deps{
+		Store: s.db, Links: s.identity, Post: s.outbox, Passwords: passwords, URL: s.url, Scribe: s.scribe, Clock: s.clock, IDs: s.ids,
+	})
 	s.safes = safe.New(s.db, s.scribe, s.clock, s.ids)
 	s.resources = resource.New(s.db, s.scribe, s.clock, s.ids)
 	s.accounts = account.New(s.db, s.vault, s.scribe, s.clock, s.ids)
@@ -221,7 +236,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Policies: s.policies, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, Policies: s.policies, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})
@@ -294,6 +309,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("broker", func(ctx context.Context) error { s.broker.Run(ctx); return nil })
 	background.run("identity", s.identity.Run)
 	background.run("jobs", s.jobs)
+	background.run("outbox", s.outbox.Run)
 	background.run("memory", giveBack)
 	if s.demo != nil {
 		background.run("demo target", s.demo.Run)

@@ -33,14 +33,14 @@ type notice struct {
 // maxUnsent bounds the changes that wait while the database is away.
 const maxUnsent = 10000
 
-// outbox holds changes that have committed and are to be sent.
-type outbox struct {
+// unsent holds changes that have committed and are to be sent.
+type unsent struct {
 	mu   sync.Mutex // guards the rest
 	rest []pam.Change
 	wake chan struct{} // holds a token while there is something to send
 }
 
-func (o *outbox) add(changes []pam.Change) {
+func (o *unsent) add(changes []pam.Change) {
 	if len(changes) == 0 {
 		return
 	}
@@ -56,7 +56,7 @@ func (o *outbox) add(changes []pam.Change) {
 	}
 }
 
-func (o *outbox) take() []pam.Change {
+func (o *unsent) take() []pam.Change {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	changes := o.rest
@@ -64,7 +64,7 @@ func (o *outbox) take() []pam.Change {
 	return changes
 }
 
-// notifyAll sends what is in the outbox until ctx ends.
+// notifyAll sends what is in the unsent until ctx ends.
 func (p *postgres) notifyAll(ctx context.Context) {
 	for {
 		select {

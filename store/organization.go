@@ -80,7 +80,7 @@ func (db *DB) UpdateOrganization(ctx context.Context, o org.Organization, versio
 }
 
 const (
-	orgMemberColumns = `m.user_id, u.email, u.name, u.home_org_id, m.role, m.status, m.joined_at`
+	orgMemberColumns = `m.user_id, u.email, u.name, u.home_org_id, m.role, m.status, m.joined_at, u.language`
 	orgMemberQuery   = `SELECT ` + orgMemberColumns + ` FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = ?`
 )
 
@@ -88,9 +88,9 @@ const (
 // it has only invited.
 func scanOrgMember(r row) (org.Member, error) {
 	var m org.Member
-	err := r.Scan(&m.User, &m.Email, &m.Name, &m.HomeOrg, &m.Role, &m.Status, intoTime(&m.JoinedAt))
+	err := r.Scan(&m.User, &m.Email, &m.Name, &m.HomeOrg, &m.Role, &m.Status, intoTime(&m.JoinedAt), &m.Language)
 	if m.Status == org.Invited {
-		m.Name, m.HomeOrg = "", ""
+		m.Name, m.HomeOrg, m.Language = "", "", ""
 	}
 	return m, err
 }
@@ -181,6 +181,42 @@ func (db *DB) RemoveOrgMember(ctx context.Context, id pam.OrgID, old org.Member,
 		}
 		tx.changed(id, pam.SubjectMember, string(old.User))
 		return ownerLeft(ctx, tx, id)
+	}, e)
+}
+
+// TransferOwnership implements org.Store.
+func (db *DB) TransferOwnership(ctx context.Context, id pam.OrgID, from, to org.Member, entries ...audit.Entry) error {
+	return db.write(ctx, "transfer ownership", func(ctx context.Context, tx *Tx) error {
+		if err := lockOrg(ctx, tx, id); err != nil {
+			return err
+		}
+		for _, c := range []struct {
+			user     pam.UserID
+			was, now pam.Role
+		}{{from.User, pam.Owner, pam.Admin}, {to.User, to.Role, pam.Owner}} {
+			if err := tx.mustTouch(ctx, pam.Conflict, `UPDATE memberships SET role = ? WHERE org_id = ? AND user_id = ? AND role = ? AND status = 'active'`, c.now, id, c.user, c.was); err != nil {
+				return err
+			}
+			tx.changed(id, pam.SubjectMember, string(c.user))
+		}
+		return nil
+	}, entries...)
+}
+
+// SetPasswordLink implements org.Store.
+func (db *DB) SetPasswordLink(ctx context.Context, id pam.OrgID, l org.PasswordLink, letter pam.Outgoing, e audit.Entry) error {
+	return db.write(ctx, "store link to a new password", func(ctx context.Context, tx *Tx) error {
+		// Only of the person's home organization, whatever was decided before.
+		if err := tx.mustTouch(ctx, pam.NotFound, `INSERT INTO password_links (user_id, org_id, token_hash, created_at, expires_at)
+			SELECT u.id, ?, ?, ?, ? FROM users u WHERE u.id = ? AND u.home_org_id = ?
+			ON CONFLICT (user_id) DO UPDATE SET org_id = excluded.org_id, token_hash = excluded.token_hash, created_at = excluded.created_at, expires_at = excluded.expires_at`,
+			id, l.TokenHash[:], micros(l.CreatedAt), micros(l.ExpiresAt), l.User, id); err != nil {
+			return err
+		}
+		if err := unsend(ctx, tx, id, pam.LetterPasswordReset, string(l.User)); err != nil {
+			return err
+		}
+		return send(ctx, tx, letter)
 	}, e)
 }
 

@@ -23,7 +23,7 @@ type postgres struct {
 	pool   *sql.DB // for writing; apart from db.reads, so that neither waits for the other
 	config *pgx.ConnConfig
 
-	out  outbox
+	out  unsent
 	wake chan struct{} // holds a token while there may be events without a place
 	stop context.CancelFunc
 	work sync.WaitGroup // the sequencer, the notifier and the listener
@@ -67,7 +67,7 @@ func newPostgres(ctx context.Context, db *DB, address string, migrations fs.FS) 
 		return errors.Join(err, pool.Close())
 	}
 	background, stop := context.WithCancel(context.Background())
-	p := &postgres{db: db, pool: pool, config: config, wake: make(chan struct{}, 1), out: outbox{wake: make(chan struct{}, 1)}, stop: stop}
+	p := &postgres{db: db, pool: pool, config: config, wake: make(chan struct{}, 1), out: unsent{wake: make(chan struct{}, 1)}, stop: stop}
 	db.reads, db.commit = openPostgresPool(config, 16), p
 	ready := make(chan struct{})
 	p.work.Go(func() { p.sequenceAll(background) })

@@ -160,6 +160,10 @@ func (db *DB) SetPassword(ctx context.Context, user pam.UserID, hash string, by 
 		if err := tx.mustTouch(ctx, pam.Unauthenticated, `UPDATE logins SET user_agent = user_agent WHERE id = ? AND user_id = ?`, by, user); err != nil {
 			return err
 		}
+		// A letter that is still on its way opens nothing any more.
+		if _, err := tx.exec(ctx, `DELETE FROM password_links WHERE user_id = ?`, user); err != nil {
+			return err
+		}
 		kept := by
 		if !keep {
 			kept = ""
@@ -171,6 +175,33 @@ func (db *DB) SetPassword(ctx context.Context, user pam.UserID, hash string, by 
 			return err
 		}
 		return cutPasswordSessions(ctx, tx, user, kept)
+	}, e)
+}
+
+// PasswordLinkByToken implements identity.Store.
+func (db *DB) PasswordLinkByToken(ctx context.Context, hash [32]byte) (identity.PasswordLink, error) {
+	l, err := one(ctx, db, func(r row) (l identity.PasswordLink, err error) {
+		return l, r.Scan(append(userInto(&l.User), &l.Org, intoTime(&l.ExpiresAt))...)
+	}, `SELECT `+userColumns+`, l.org_id, l.expires_at FROM password_links l JOIN users u ON u.id = l.user_id WHERE l.token_hash = ?`, hash[:])
+	return l, db.failed("find link", err)
+}
+
+// ResetPassword implements identity.Store. The update of the user comes first,
+// as in SetPassword.
+func (db *DB) ResetPassword(ctx context.Context, link [32]byte, user pam.UserID, hash string, now time.Time, e audit.Entry) error {
+	return db.write(ctx, "reset password", func(ctx context.Context, tx *Tx) error {
+		tx.changed(pam.InstanceOrg, pam.SubjectUser, string(user))
+		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE users SET password_hash = ?, must_change = ? WHERE id = ? AND EXISTS (
+			SELECT 1 FROM password_links l JOIN memberships m ON m.org_id = l.org_id AND m.user_id = l.user_id AND m.status = 'active'
+			WHERE l.user_id = users.id AND l.org_id = users.home_org_id AND l.token_hash = ? AND l.expires_at > ?)`, hash, false, user, link[:], micros(now)); err != nil {
+			return err
+		}
+		for _, text := range []string{`DELETE FROM password_links WHERE user_id = ?`, `DELETE FROM logins WHERE user_id = ?`} {
+			if _, err := tx.exec(ctx, text, user); err != nil {
+				return err
+			}
+		}
+		return cutPasswordSessions(ctx, tx, user, "")
 	}, e)
 }
 
@@ -285,7 +316,7 @@ func (db *DB) Touch(ctx context.Context, used identity.Used) error {
 // DeleteExpired implements identity.Store.
 func (db *DB) DeleteExpired(ctx context.Context, t time.Time) error {
 	return db.write(ctx, "delete expired logins and tokens", func(ctx context.Context, tx *Tx) error {
-		for _, text := range []string{`DELETE FROM logins WHERE expires_at < ?`, `DELETE FROM access_tokens WHERE expires_at < ?`} {
+		for _, text := range []string{`DELETE FROM password_links WHERE expires_at < ?`, `DELETE FROM logins WHERE expires_at < ?`, `DELETE FROM access_tokens WHERE expires_at < ?`} {
 			if _, err := tx.exec(ctx, text, micros(t)); err != nil {
 				return err
 			}

@@ -31,6 +31,7 @@ import (
 	"vaultpam/pam/confirmation"
 	"vaultpam/pam/group"
 	"vaultpam/pam/identity"
+	"vaultpam/pam/invitation"
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
@@ -54,6 +55,7 @@ type Deps struct {
 	Identity      *identity.Service
 	Orgs          *org.Service
 	Groups        *group.Service
+	Invitations   *invitation.Service
 	Safes         *safe.Service
 	Resources     *resource.Service
 	Accounts      *account.Service

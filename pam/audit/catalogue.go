@@ -19,6 +19,7 @@ const (
 	DeviceLoginApproved        Type = "DEVICE_LOGIN_APPROVED"
 	DeviceLoginDenied          Type = "DEVICE_LOGIN_DENIED"
 	PasswordChanged            Type = "PASSWORD_CHANGED"
+	PasswordReset              Type = "PASSWORD_RESET"
 	ProfileUpdated             Type = "PROFILE_UPDATED"
 	MFAChallengeTriggered      Type = "MFA_CHALLENGE_TRIGGERED"
 	MFAVerificationSucceeded   Type = "MFA_VERIFICATION_SUCCEEDED"
@@ -30,20 +31,25 @@ const (
 	SSHKeyRemoved              Type = "SSH_KEY_REMOVED"
 
 	// Organization.
-	OrganizationCreated   Type = "ORGANIZATION_CREATED"
-	OrganizationUpdated   Type = "ORGANIZATION_UPDATED"
-	MemberAdded           Type = "MEMBER_ADDED"
-	MemberInvited         Type = "MEMBER_INVITED"
-	MemberJoined          Type = "MEMBER_JOINED"
-	MemberRemoved         Type = "MEMBER_REMOVED"
-	MemberSuspended       Type = "MEMBER_SUSPENDED"
-	MemberResumed         Type = "MEMBER_RESUMED"
-	RoleAssignmentChanged Type = "ROLE_ASSIGNMENT_CHANGED"
-	GroupCreated          Type = "GROUP_CREATED"
-	GroupUpdated          Type = "GROUP_UPDATED"
-	GroupDeleted          Type = "GROUP_DELETED"
-	GroupMemberAdded      Type = "GROUP_MEMBER_ADDED"
-	GroupMemberRemoved    Type = "GROUP_MEMBER_REMOVED"
+	OrganizationCreated    Type = "ORGANIZATION_CREATED"
+	OrganizationUpdated    Type = "ORGANIZATION_UPDATED"
+	MemberAdded            Type = "MEMBER_ADDED"
+	MemberInvited          Type = "MEMBER_INVITED"
+	MemberJoined           Type = "MEMBER_JOINED"
+	MemberRemoved          Type = "MEMBER_REMOVED"
+	MemberSuspended        Type = "MEMBER_SUSPENDED"
+	MemberResumed          Type = "MEMBER_RESUMED"
+	RoleAssignmentChanged  Type = "ROLE_ASSIGNMENT_CHANGED"
+	InvitationRevoked      Type = "INVITATION_REVOKED"
+	InvitationResent       Type = "INVITATION_RESENT"
+	OwnershipTransferred   Type = "OWNERSHIP_TRANSFERRED"
+	PasswordResetRequested Type = "PASSWORD_RESET_REQUESTED"
+	MessageNotDelivered    Type = "MESSAGE_NOT_DELIVERED"
+	GroupCreated           Type = "GROUP_CREATED"
+	GroupUpdated           Type = "GROUP_UPDATED"
+	GroupDeleted           Type = "GROUP_DELETED"
+	GroupMemberAdded       Type = "GROUP_MEMBER_ADDED"
+	GroupMemberRemoved     Type = "GROUP_MEMBER_REMOVED"
 
 	// Access.
 	SafeCreated              Type = "SAFE_CREATED"
@@ -147,6 +153,7 @@ var Catalogue = []Spec{
 	{DeviceLoginApproved, title(DeviceLoginApproved), "identity"},
 	{DeviceLoginDenied, title(DeviceLoginDenied), "identity"},
 	{PasswordChanged, title(PasswordChanged), "identity"},
+	{PasswordReset, title(PasswordReset), "identity"},
 	{ProfileUpdated, title(ProfileUpdated), "identity"},
 	{MFAChallengeTriggered, title(MFAChallengeTriggered), "identity"},
 	{MFAVerificationSucceeded, title(MFAVerificationSucceeded), "identity"},
@@ -165,6 +172,11 @@ var Catalogue = []Spec{
 	{MemberSuspended, title(MemberSuspended), "organization"},
 	{MemberResumed, title(MemberResumed), "organization"},
 	{RoleAssignmentChanged, title(RoleAssignmentChanged), "organization"},
+	{InvitationRevoked, title(InvitationRevoked), "organization"},
+	{InvitationResent, title(InvitationResent), "organization"},
+	{OwnershipTransferred, title(OwnershipTransferred), "organization"},
+	{PasswordResetRequested, title(PasswordResetRequested), "organization"},
+	{MessageNotDelivered, title(MessageNotDelivered), "organization"},
 	{GroupCreated, title(GroupCreated), "organization"},
 	{GroupUpdated, title(GroupUpdated), "organization"},
 	{GroupDeleted, title(GroupDeleted), "organization"},

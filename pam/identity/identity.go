@@ -118,6 +118,13 @@ type Store interface {
 	// MustChange, ends all logins but the one, which stays if keep says so, and
 	// ends the sessions that were opened with these or with the old password.
 	SetPassword(ctx context.Context, user pam.UserID, hash string, by pam.LoginID, keep bool, e audit.Entry) error
+	// PasswordLinkByToken is NotFound for an unknown hash.
+	PasswordLinkByToken(ctx context.Context, hash [32]byte) (PasswordLink, error)
+	// ResetPassword uses a link up: it stores a hash, clears MustChange, ends
+	// all logins and the sessions that these or the old password have opened.
+	// It is NotFound if the link is not valid any more at the time now, or its
+	// person no active member of the organization that had it mailed.
+	ResetPassword(ctx context.Context, link [32]byte, user pam.UserID, hash string, now time.Time, e audit.Entry) error
 	// Rehash replaces a hash by one of the same password with newer
 	// parameters, if it still is old.
 	Rehash(ctx context.Context, user pam.UserID, old, hash string) error

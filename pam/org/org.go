@@ -83,6 +83,7 @@ type Member struct {
 	Role     pam.Role
 	Status   Status
 	JoinedAt time.Time
+	Language string // in which they are written to; "": not known
 }
 
 // Cursor is the member's place in a list.
@@ -137,6 +138,13 @@ type Store interface {
 	// and state of old, with all that rested on it: roles in Safes and tokens.
 	// Else it is a Conflict; so it is when no active owner would be left.
 	RemoveOrgMember(ctx context.Context, org pam.OrgID, old Member, e audit.Entry) error
+	// TransferOwnership makes from, who still is an active owner, an admin, and
+	// to, who still has their role and is active, an owner; else it is a
+	// Conflict.
+	TransferOwnership(ctx context.Context, org pam.OrgID, from, to Member, entries ...audit.Entry) error
+	// SetPasswordLink stores a link, in place of an earlier one of the same
+	// user, with the letter that carries it.
+	SetPasswordLink(ctx context.Context, org pam.OrgID, l PasswordLink, letter pam.Outgoing, e audit.Entry) error
 	// MembershipsOf lists a user's memberships, the first joined first.
 	MembershipsOf(ctx context.Context, user pam.UserID) ([]Membership, error)
 }

@@ -30,6 +30,7 @@ type Service struct {
 	scribe    *audit.Scribe
 	clock     clock.Clock
 	ids       *ids.Source
+	mailing   Mailing
 }
 
 // New makes a Service.

@@ -21,6 +21,7 @@ const (
 	OrgUpdate   Action = "org.update"
 	OrgSecurity Action = "org.security"
 	OrgDelete   Action = "org.delete"
+	OrgTransfer Action = "org.transfer"
 	OrgStats    Action = "org.stats"
 
 	MemberList   Action = "member.list"
@@ -131,11 +132,12 @@ var Table = []Row{
 	{Action: OrgUpdate, Does: "change the organization's settings", Scope: "org:write", Org: admins},
 	{Action: OrgSecurity, Does: "change admins_see_all, dual_control, mfa_required, anonymous_shares", Scope: "-", Org: owner, StepUp: Always},
 	{Action: OrgDelete, Does: "delete the organization", Scope: "-", Org: owner, StepUp: Always},
+	{Action: OrgTransfer, Does: "hand the ownership over to another member", Scope: "-", Org: owner, StepUp: Always, Note: "and become an admin"},
 	{Action: OrgStats, Does: "read figures of the organization", Scope: "org:read", Org: overseers},
 
 	{Action: MemberList, Does: "list the members of the organization", Scope: "members:read", Org: everybody},
-	{Action: MemberAdd, Does: "add somebody to the organization", Scope: "members:write", Org: admins, Note: "never with a role above one's own"},
-	{Action: MemberUpdate, Does: "change, suspend or resume a member, reset factors", Scope: "members:write", Org: admins, StepUp: Sometimes, Note: "never a member of a higher role; step-up for a reset of factors"},
+	{Action: MemberAdd, Does: "add or invite somebody to the organization", Scope: "members:write", Org: admins, Note: "never with a role above one's own; with roles in Safes: a manager of each"},
+	{Action: MemberUpdate, Does: "change, suspend or resume a member, reset factors, have a link to a new password mailed", Scope: "members:write", Org: admins, StepUp: Sometimes, Note: "never a member of a higher role; step-up for a reset of factors or password, and that by the home organization alone"},
 	{Action: MemberRemove, Does: "remove a member", Scope: "members:write", Org: admins, Note: "never a member of a higher role"},
 	{Action: OwnerName, Does: "make somebody an owner", Scope: "members:write", Org: owner},
 

@@ -38,11 +38,12 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	event := read[[]v1.AuditEvent](w.founder.call("GET", "/audit-events?limit=1", nil))[0].ID
 	rule := w.founder.rule(v1.PolicyIn{Action: "deny", Conditions: v1.PolicyConditions{SourceIPs: []string{"203.0.113.1"}}, SafeIDs: []string{f.safe}}).ID
 	team := read[v1.Group](w.founder.call("POST", "/org/groups", v1.GroupIn{Name: "Theirs", MemberIDs: []string{victim.id}})).ID
+	invited := read[[]v1.Invitation](w.founder.call("POST", "/org/invitations", v1.InvitationsIn{Emails: []string{"friend@table.test"}, Role: "operator"}))[0].ID
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
-		"/audit-events": event, "/policies": rule, "/org/groups": team,
+		"/audit-events": event, "/policies": rule, "/org/groups": team, "/org/invitations": invited,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},

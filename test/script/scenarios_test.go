@@ -40,6 +40,19 @@ var scenarios = []row{
 		return ask{path: "/auth/device/" + w.device().UserCode + "/deny"}
 	}},
 
+	{"POST /auth/new-password", "404 404 404 404 404 404 404 404 404 404 404 404 404", func(*world, *caller) ask {
+		return ask{path: "/auth/new-password", body: v1.NewPasswordIn{Token: "vpl_guessed", NewPassword: ownerPassword}}
+	}},
+	{"POST /invitations/look-up", "404 404 404 404 404 404 404 404 404 404 404 404 404", func(*world, *caller) ask {
+		return ask{path: "/invitations/look-up", body: v1.LinkIn{Token: "vpl_guessed"}}
+	}},
+	{"POST /invitations/accept", "404 404 404 404 404 404 404 404 404 404 404 404 404", func(*world, *caller) ask {
+		return ask{path: "/invitations/accept", body: v1.InvitationAcceptIn{Token: "vpl_guessed", Password: ownerPassword}}
+	}},
+	{"POST /me/invitations/accept", "401 404 404 404 404 404 404 404 404 403 403 403 404", func(*world, *caller) ask {
+		return ask{path: "/me/invitations/accept", body: v1.LinkIn{Token: "vpl_guessed"}}
+	}},
+
 	{"GET /me", "401 200 200 200 200 200 200 200 200 200 200 200 200", path("/me")},
 	{"PATCH /me", "401 200 200 200 200 200 200 200 200 403 403 403 200", func(_ *world, c *caller) ask {
 		return ask{path: "/me", body: v1.MeIn{Name: "I am " + c.name}}
@@ -100,6 +113,17 @@ var scenarios = []row{
 	{"DELETE /org/members/{user_id}", "401 404 403 403 403 403 403 204 204 403 403 204 204", onPerson("", nil)},
 	{"POST /org/members/{user_id}/suspend", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("/suspend", nil)},
 	{"POST /org/members/{user_id}/resume", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("/resume", nil)},
+	{"POST /org/members/{user_id}/reset-password", "401 404 403 403 403 403 403 200 200 403 403 403 200", onPerson("/reset-password", nil)},
+	{"POST /org/transfer-ownership", "401 404 403 403 403 403 403 403 404 403 403 403 404", func(*world, *caller) ask {
+		return ask{path: "/org/transfer-ownership", body: v1.OwnershipIn{UserID: "usr_00000000000000000000000000"}}
+	}},
+	{"GET /org/invitations", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/invitations")},
+	{"POST /org/invitations", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
+		return ask{path: "/org/invitations", body: w.invitation()}
+	}},
+	{"GET /org/invitations/{id}", "401 404 403 403 403 403 403 200 200 403 403 200 200", onInvitation("")},
+	{"DELETE /org/invitations/{id}", "401 404 403 403 403 403 403 204 204 403 403 204 204", onInvitation("")},
+	{"POST /org/invitations/{id}/resend", "401 404 403 403 403 403 403 200 200 403 403 200 200", onInvitation("/resend")},
 	{"GET /org/groups", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/org/groups")},
 	{"POST /org/groups", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
 		return ask{path: "/org/groups", body: v1.GroupIn{Name: w.unique("Group")}}
@@ -247,5 +271,17 @@ func onGroup(rest string, body any) func(*world, *caller) ask {
 			body = map[string]any{"name": w.unique("Another")}
 		}
 		return ask{path: "/org/groups/" + g.ID + rest, body: body}
+	}
+}
+
+// invitation is one of somebody new to nothing but the organization.
+func (w *world) invitation() v1.InvitationsIn {
+	return v1.InvitationsIn{Emails: []string{strings.ReplaceAll(w.unique("invited"), " ", "") + "@table.test"}, Role: "operator"}
+}
+
+func onInvitation(rest string) func(*world, *caller) ask {
+	return func(w *world, _ *caller) ask {
+		i := read[[]v1.Invitation](w.founder.call("POST", "/org/invitations", w.invitation()))[0]
+		return ask{path: "/org/invitations/" + i.ID + rest}
 	}
 }
