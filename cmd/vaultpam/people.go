@@ -17,26 +17,30 @@ import (
 func (a *app) safeMembersCommand() *cobra.Command {
 	var role, user, remove string
 	cmd := &cobra.Command{
-		Use: "members SAFE", Short: "List a Safe's members, or --add USER_ID, or --remove MEMBER_ID", Args: args(cobra.ExactArgs(1)),
+		Use: "members SAFE", Short: "List a Safe's members, or --add USER_ID|GROUP_ID, or --remove MEMBER_ID", Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			if user != "" && remove != "" {
 				return usageError{errors.New("--add and --remove are two commands")}
 			}
 			return safes.with(cmd, a, argv[0], func(c *client.Client, id string) error {
 				if user != "" {
-					m, err := client.Post[v1.SafeMember](cmd.Context(), c, "/safes/"+id+"/members", v1.SafeMemberIn{UserID: user, Role: role})
+					in := v1.SafeMemberIn{UserID: user, Role: role}
+					if strings.HasPrefix(user, groups.prefix) {
+						in.UserID, in.GroupID = "", user
+					}
+					m, err := client.Post[v1.SafeMember](cmd.Context(), c, "/safes/"+id+"/members", in)
 					return one(cmd, a, m, err)
 				}
 				if remove != "" {
 					return c.Delete(cmd.Context(), "/safes/"+id+"/members/"+url.PathEscape(remove))
 				}
 				return list(cmd, a, c, "/safes/"+id+"/members", nil,
-					col("ID", func(m v1.SafeMember) string { return m.ID }), col("USER", func(m v1.SafeMember) string { return m.UserID }),
-					col("EMAIL", func(m v1.SafeMember) string { return m.Email }), col("ROLE", func(m v1.SafeMember) string { return m.Role }))
+					col("ID", func(m v1.SafeMember) string { return m.ID }), col("HOLDER", func(m v1.SafeMember) string { return m.UserID + m.GroupID }),
+					col("NAME", func(m v1.SafeMember) string { return m.Email + m.GroupName }), col("ROLE", func(m v1.SafeMember) string { return m.Role }))
 			})
 		},
 	}
-	cmd.Flags().StringVar(&user, "add", "", "user id to add")
+	cmd.Flags().StringVar(&user, "add", "", "user or group to add, by id")
 	cmd.Flags().StringVar(&remove, "remove", "", "membership to remove, by the id in the list")
 	cmd.Flags().StringVar(&role, "role", "operator", "viewer, operator, manager or approver")
 	return cmd
@@ -68,6 +72,7 @@ func (a *app) membersCommand() *cobra.Command {
 	add.Flags().StringVar(&role, "role", "operator", "owner, admin, policy_manager, operator or auditor")
 	cmd.AddCommand(add)
 	cmd.AddCommand(a.deleteByID("remove USER_ID", "Remove a member", "/org/members/"))
+	cmd.AddCommand(a.memberCommands()...)
 	for _, verb := range []string{"suspend", "resume"} {
 		cmd.AddCommand(&cobra.Command{
 			Use: verb + " USER_ID", Short: strings.ToUpper(verb[:1]) + verb[1:] + " a member", Args: args(cobra.ExactArgs(1)),
