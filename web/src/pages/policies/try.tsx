@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
@@ -19,7 +20,8 @@ export default function TryDecision() {
   const others = useRole("owner", "admin", "policy_manager", "auditor");
   const safes = useQuery({ queryKey: ["safes", "list", "all"], queryFn: () => ok(api.GET("/api/v1/safes", { params: { query: {} } })) });
   const members = useQuery({ queryKey: ["members", "list", "all"], enabled: others, queryFn: () => ok(api.GET("/api/v1/org/members", { params: { query: {} } })) });
-  const [ask, setAsk] = useState({ user: me.id, safe: "", action: "launch", at: "", from: "" });
+  const { safe = "" } = useSearch({ strict: false }) as { safe?: string };
+  const [ask, setAsk] = useState({ user: me.id, safe, action: "launch", at: "", from: "" });
   const [answer, setAnswer] = useState<Decision>();
   const set = (change: Partial<typeof ask>) => {
     setAsk({ ...ask, ...change });
@@ -79,13 +81,13 @@ export default function TryDecision() {
             </div>
           )}
         </EditForm>
-        {answer && <Answer d={answer} />}
+        {answer && <Answer d={answer} reads={others} />}
       </div>
     </>
   );
 }
 
-function Answer({ d }: { d: Decision }) {
+function Answer({ d, reads }: { d: Decision; reads: boolean }) {
   const { t } = useTranslation();
   const tone = d.decision === "allow" ? (d.obligations.length ? "info" : "good") : d.decision === "deny" ? "danger" : "warn";
   return (
@@ -101,7 +103,7 @@ function Answer({ d }: { d: Decision }) {
           {d.reasons.map((r, i) => (
             <li key={i} className="flex flex-wrap items-start justify-between gap-3 py-2.5 first:pt-0 last:pb-0">
               <div className="min-w-0 flex-1">
-                <p className="name font-medium">{r.rule.startsWith("pol_") ? <A to={`/policies/${r.rule}`}>{r.name}</A> : t(`policies.rules.${r.rule}`)}</p>
+                <p className="name font-medium">{!r.rule.startsWith("pol_") ? t(`policies.rules.${r.rule}`) : reads ? <A to={`/policies/${r.rule}`}>{r.name}</A> : r.name}</p>
                 <p className="name text-muted">{r.why}</p>
               </div>
               <Badge tone={tones[r.effect]}>{t(`policies.outcomes.${r.effect}`)}</Badge>
