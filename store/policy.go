@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"vaultpam/internal/ids"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/policy"
@@ -317,13 +318,15 @@ func (db *DB) Subject(ctx context.Context, org pam.OrgID, id pam.SafeID, user pa
 
 // Attempts is rulebook.Store's: sessions, checkouts and refusals.
 func (db *DB) Attempts(ctx context.Context, org pam.OrgID, safes []pam.SafeID, since time.Time, limit int) ([]rulebook.Attempt, error) {
+	// An id says when it was made, so that an index leads to what is recent.
 	var out []rulebook.Attempt
+	session, checkout := ids.Lowest(pam.PrefixSession, since.Add(-skew)), ids.Lowest(pam.PrefixCheckout, since.Add(-skew))
 	for part := range slices.Chunk(safes, 256) {
-		in, ids := inList(part)
-		for _, source := range []struct{ action, query string }{
-			{string(policy.SessionLaunch), `SELECT user_id, safe_id, protocol, client_ip, started_at FROM sessions WHERE org_id = ? AND started_at >= ? AND safe_id IN ` + in + ` ORDER BY started_at DESC LIMIT ?`},
-			{string(policy.CredentialReveal), `SELECT user_id, safe_id, '', '', created_at FROM checkouts WHERE org_id = ? AND created_at >= ? AND safe_id IN ` + in + ` ORDER BY created_at DESC LIMIT ?`},
-			{string(policy.SessionLaunch), `SELECT actor_id, target_id, '', source_ip, time FROM audit_events WHERE org_id = ? AND type = 'SESSION_REFUSED' AND time >= ? AND target_id IN ` + in + ` ORDER BY time DESC LIMIT ?`},
+		in, args := inList(part)
+		for _, source := range []struct{ action, after, query string }{
+			{string(policy.SessionLaunch), session, `SELECT user_id, safe_id, protocol, client_ip, started_at FROM sessions WHERE org_id = ? AND session_id >= ? AND started_at >= ? AND safe_id IN ` + in + ` ORDER BY started_at DESC LIMIT ?`},
+			{string(policy.CredentialReveal), checkout, `SELECT user_id, safe_id, '', '', created_at FROM checkouts WHERE org_id = ? AND checkout_id >= ? AND created_at >= ? AND safe_id IN ` + in + ` ORDER BY created_at DESC LIMIT ?`},
+			{string(policy.SessionLaunch), "", `SELECT actor_id, target_id, '', source_ip, time FROM audit_events WHERE org_id = ? AND event_id >= ? AND type = 'SESSION_REFUSED' AND time >= ? AND target_id IN ` + in + ` ORDER BY time DESC LIMIT ?`},
 		} {
 			some, err := list(ctx, db, func(r row) (rulebook.Attempt, error) {
 				a := rulebook.Attempt{Action: policy.Action(source.action)}
@@ -331,7 +334,7 @@ func (db *DB) Attempts(ctx context.Context, org pam.OrgID, safes []pam.SafeID, s
 				err := r.Scan(&a.User, &a.Safe, &a.Type, &from, intoTime(&a.At))
 				a.From = addrOf(from)
 				return a, err
-			}, source.query, append(append([]any{org, micros(since)}, ids...), limit)...)
+			}, source.query, append(append([]any{org, source.after, micros(since)}, args...), limit)...)
 			if err != nil {
 				return nil, db.failed("read attempts", err)
 			}

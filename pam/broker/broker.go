@@ -182,6 +182,9 @@ type Broker struct {
 	Deps
 	node string
 	wake chan struct{} // one slot: a change touched a live session
+	// blind says since when the policies of an organization cannot be read. It
+	// belongs to Run.
+	blind map[pam.OrgID]time.Time
 
 	mu       sync.Mutex // guards what follows
 	live     map[pam.SessionID]*Live
@@ -193,7 +196,7 @@ type Broker struct {
 // New makes a Broker. It does no I/O; Run must be running for sessions to be
 // cut.
 func New(d Deps) *Broker {
-	return &Broker{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1), live: map[pam.SessionID]*Live{}}
+	return &Broker{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1), blind: map[pam.OrgID]time.Time{}, live: map[pam.SessionID]*Live{}}
 }
 
 // Node names this process in the sessions that it serves.

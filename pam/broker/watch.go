@@ -105,7 +105,7 @@ func (b *Broker) recheck(ctx context.Context) {
 		b.mu.Unlock()
 		return
 	}
-	read, books, err := b.read(ctx, live, now)
+	read, err := b.Store.Standings(ctx, b.node, now)
 	if err != nil {
 		b.mu.Lock()
 		lost := now.Sub(b.trusted) >= trustFor && !b.trusted.IsZero()
@@ -113,7 +113,7 @@ func (b *Broker) recheck(ctx context.Context) {
 		b.Log.Error("nobody can tell whether live sessions may go on", "error", err)
 		if lost {
 			for _, l := range live {
-				l.cut(&Cut{Reason: "access could not be confirmed", Sentence: "This session was ended: nobody can confirm any more that you may use it.", Failed: true})
+				l.cut(unconfirmed())
 			}
 		}
 		return
@@ -121,6 +121,7 @@ func (b *Broker) recheck(ctx context.Context) {
 	b.mu.Lock()
 	b.trusted = now
 	b.mu.Unlock()
+	books := b.books(ctx, live, now)
 	byID := make(map[pam.SessionID]Standing, len(read))
 	for _, st := range read {
 		byID[st.Session] = st
@@ -134,8 +135,7 @@ func (b *Broker) recheck(ctx context.Context) {
 			continue
 		}
 		if err := b.refresh(ctx, l, st, books, now); err != nil {
-			b.Log.Error("what a live session rests on cannot be read, trying again", "session", l.Session.ID, "error", err)
-			continue
+			b.Log.Error("the safe of a live session cannot be read, trying again", "session", l.Session.ID, "error", err)
 		}
 		if c := stands(st, &l.question); c != nil {
 			l.cut(c)
@@ -143,30 +143,51 @@ func (b *Broker) recheck(ctx context.Context) {
 	}
 }
 
-// read reads what all live sessions rest on.
-func (b *Broker) read(ctx context.Context, live []*Live, now time.Time) ([]Standing, map[pam.OrgID]policy.Book, error) {
-	standings, err := b.Store.Standings(ctx, b.node, now)
-	if err != nil {
-		return nil, nil, err
-	}
-	books := map[pam.OrgID]policy.Book{}
+// unconfirmed ends a session of which nobody can tell whether it may go on.
+func unconfirmed() *Cut {
+	return &Cut{Reason: "access could not be confirmed", Sentence: "This session was ended: nobody can confirm any more that you may use it.", Failed: true}
+}
+
+// books reads the policies of the organizations whose sessions are live. One
+// whose policies cannot be read is left out, and harms no other: its sessions
+// go on by the policies of before for as long as is trusted without knowing.
+func (b *Broker) books(ctx context.Context, live []*Live, now time.Time) map[pam.OrgID]policy.Book {
+	out, tried := map[pam.OrgID]policy.Book{}, map[pam.OrgID]bool{}
 	for _, l := range live {
-		if _, ok := books[l.Session.Org]; ok {
+		org := l.Session.Org
+		if tried[org] {
 			continue
 		}
-		if books[l.Session.Org], err = b.Policies.Rules(ctx, l.Session.Org); err != nil {
-			return nil, nil, err
+		tried[org] = true
+		book, err := b.Policies.Rules(ctx, org)
+		if err == nil {
+			out[org] = book
+			delete(b.blind, org)
+			continue
+		}
+		b.Log.Error("the policies of live sessions cannot be read", "org", org, "error", err)
+		if b.blind[org].IsZero() {
+			b.blind[org] = now
 		}
 	}
-	return standings, books, nil
+	for org := range b.blind {
+		if !tried[org] {
+			delete(b.blind, org)
+		}
+	}
+	return out
 }
 
 // refresh brings the question of a live session up to date. What the Safe says
 // is read again where the Safe has changed.
 func (b *Broker) refresh(ctx context.Context, l *Live, st Standing, books map[pam.OrgID]policy.Book, now time.Time) error {
 	q := &l.question
-	q.Groups = st.Groups
-	q.At, q.Role, q.SafeRole, q.Rules = now, st.OrgRole, st.SafeRole, books[l.Session.Org][l.Session.SafeID]
+	q.At, q.Role, q.SafeRole, q.Groups = now, st.OrgRole, st.SafeRole, st.Groups
+	if book, ok := books[l.Session.Org]; ok {
+		q.Rules = book[l.Session.SafeID]
+	} else if now.Sub(b.blind[l.Session.Org]) >= trustFor {
+		l.cut(unconfirmed())
+	}
 	q.Safe.Locked = st.Locked
 	if st.Version == l.safe.Version || st.Version == 0 {
 		return nil
