@@ -126,7 +126,7 @@ func (db *DB) Holders(ctx context.Context, org pam.OrgID, id pam.AccountID, user
 		var h account.Holder
 		return h, r.Scan(&h.Safe, intoRole(&h.Role))
 	}, `SELECT b.safe_id, `+roleIn("b")+` FROM (SELECT DISTINCT org_id, safe_id FROM safe_bindings WHERE org_id = ? AND account_id = ?) AS b ORDER BY b.safe_id`,
-		append(roleArgs(org, user, now), org, id)...)
+		append(roleInArgs(org, user, now), org, id)...)
 	return out, db.failed("list holders", err)
 }
 

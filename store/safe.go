@@ -60,7 +60,7 @@ func (db *DB) SafeByID(ctx context.Context, org pam.OrgID, id pam.SafeID, user p
 
 func safeByID(ctx context.Context, q querier, org pam.OrgID, id pam.SafeID, user pam.UserID, now time.Time) (safe.Safe, error) {
 	return one(ctx, q, scanSafe, `SELECT `+safeColumns+`, `+roleIn("s")+` FROM safes s WHERE s.org_id = ? AND s.safe_id = ?`,
-		append(roleArgs(org, user, now), org, id)...)
+		append(roleInArgs(org, user, now), org, id)...)
 }
 
 // ListSafes returns a page of Safes. Each way to see a Safe is a walk along an
@@ -71,7 +71,7 @@ func (db *DB) ListSafes(ctx context.Context, org pam.OrgID, q safe.Query) ([]saf
 	if q.All {
 		w.add(lockedIs(q.Locked))
 		text, args := pageOf(safeColumns+`, `+roleIn("s"), `safes s`, "s.safe_id", org, w, by, q.Limit)
-		out, err := list(ctx, db, scanSafe, text, append(roleArgs(org, q.User, q.Now), args...)...)
+		out, err := list(ctx, db, scanSafe, text, append(roleInArgs(org, q.User, q.Now), args...)...)
 		return out, db.failed("list safes", err)
 	}
 	mine, of, err := db.safesHeld(ctx, org, q)
@@ -97,7 +97,7 @@ func (db *DB) ListSafes(ctx context.Context, org pam.OrgID, q safe.Query) ([]saf
 				SELECT 1 FROM safe_members m WHERE m.org_id = s.org_id AND m.safe_id = s.safe_id AND m.holder_id IN `+holders+` AND `+unexpired+`)
 			ORDER BY `+by+` LIMIT ?) AS others
 		ORDER BY `+byBoth+` LIMIT ?`,
-		slices.Concat(roleArgs(org, q.User, q.Now), of, []any{org, org}, w.args, roleArgs(org, q.User, q.Now), []any{q.Limit, q.Limit})...)
+		slices.Concat(roleInArgs(org, q.User, q.Now), of, []any{org, org}, w.args, roleArgs(org, q.User, q.Now), []any{q.Limit, q.Limit})...)
 	return out, db.failed("list safes", err)
 }
 
@@ -301,7 +301,7 @@ func accountFacts(ctx context.Context, q querier, org pam.OrgID, id pam.AccountI
 		return struct{}{}, err
 	}, `SELECT a.account_id, COALESCE(a.resource_id, ''), a.created_by, COALESCE(b.safe_id, ''), COALESCE(b.resource_id, ''), `+roleIn("b")+`
 		FROM accounts a LEFT JOIN safe_bindings b ON b.org_id = a.org_id AND b.account_id = a.account_id
-		WHERE a.org_id = ? AND a.account_id = ? ORDER BY b.safe_id, b.resource_id`, append(roleArgs(org, user, now), org, id)...)
+		WHERE a.org_id = ? AND a.account_id = ? ORDER BY b.safe_id, b.resource_id`, append(roleInArgs(org, user, now), org, id)...)
 	return out, err
 }
 
