@@ -20,7 +20,7 @@ await run(async () => {
   // What is wrong is said where it is, and nothing is made.
   await page.getByLabel("Client addresses").fill("10.0.0.1/8");
   await page.getByRole("button", { name: "Create as a draft" }).click();
-  await page.getByText("must be addresses or CIDR ranges").waitFor();
+  await page.getByText("Enter addresses or CIDR ranges").waitFor();
   await page.getByLabel("Client addresses").fill("127.0.0.1\n::1");
   await page.getByLabel("Only in certain hours").uncheck();
   await page.getByLabel(safe.name, { exact: true }).check();
@@ -50,7 +50,7 @@ await run(async () => {
   await page.getByText("The client's address is in none of its ranges.").waitFor();
   await page.getByLabel("Client address").fill("over there");
   await page.getByRole("button", { name: "Ask" }).click();
-  await page.getByText("is not an address").waitFor();
+  await page.getByText("This is not an IP address.").waitFor();
 
   // Two change the same: nothing is lost, and the second decides.
   await settled(page, `/policies/${made.id}/edit`);

@@ -35,6 +35,16 @@ const known: [RegExp, string, ...string[]][] = [
   [/^The account has no credential yet\.$/, "noCredential"],
   [/^This person is a member already\.$/, "isMember"],
   [/^This session is over\.$/, "sessionOver"],
+  [/^The policy “(.+)” refuses this\.$/, "policyDenies", "n"],
+  [/^No policy of this safe allows this/, "policyNone"],
+  [/^The policy “(.+)” asks for the approval of .+, and you have no grant\.$/, "policyApproval", "n"],
+  [/^This safe needs an approval, and you have no grant\.$/, "safeApproval"],
+  [/^The policy “(.+)” asks for a second factor/, "policyFactor", "n"],
+  [/^This safe cannot be used at this hour: its valid hours are (.+)\.$/, "offHours", "n"],
+  [/^Credential policy expired$/, "credentialExpired"],
+  [/^must be addresses or CIDR ranges/, "ranges"],
+  [/^is not an address$/, "address"],
+  [/^must be 1 to 7 days$/, "daysMissing"],
 ];
 
 /** A sentence of the API, or what it says of a field, for people. */

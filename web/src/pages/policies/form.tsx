@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { Button, IconButton } from "../../ui/button";
 import { Checkbox, control, Field, FieldSet, Input, Select, TextArea } from "../../ui/field";
+import { words } from "../../ui/words";
 import { types } from "../resources/form";
 import { dayName, days, roles } from "./words";
 
@@ -131,7 +132,7 @@ function Choices({ label, hideLabel, problem, options, chosen, onChange }: Choic
           ))}
         </div>
       )}
-      {problem && <p className="text-sm text-danger-text">{problem}</p>}
+      {problem && <p className="text-sm text-danger-text">{words(t, problem)}</p>}
     </div>
   );
 }
@@ -182,7 +183,7 @@ function HoursField({ value, onChange, problems }: { value?: Hours; onChange: (h
                   <Trash2 aria-hidden className="size-4" />
                 </IconButton>
               </div>
-              {problems[`${field}.windows.days`] && <p className="text-sm text-danger-text">{problems[`${field}.windows.days`]}</p>}
+              {problems[`${field}.windows.days`] && <p className="text-sm text-danger-text">{words(t, problems[`${field}.windows.days`]!)}</p>}
             </div>
           ))}
           <Button onClick={() => onChange({ ...value, windows: [...value.windows, office] })}>

@@ -8,6 +8,7 @@ import { Button } from "../../ui/button";
 import { Alert, Badge, Problem, type Tone } from "../../ui/feedback";
 import { control } from "../../ui/field";
 import { Time } from "../../ui/page";
+import { words } from "../../ui/words";
 
 const tones: Record<string, Tone> = { deny: "danger", require_approval: "warn", step_up: "info", allow: "good" };
 
@@ -60,7 +61,7 @@ export function Preview({ id, change }: { id: string; change?: Record<string, un
                 </thead>
                 <tbody className="divide-y divide-line">
                   {p.changes.map((c) => (
-                    <tr key={c.user_id + c.safe_id + c.before + c.after} title={c.why}>
+                    <tr key={c.user_id + c.safe_id + c.before + c.after} title={words(t, c.why)}>
                       <td className="name py-2 pr-4">{c.user_email ?? c.user_id}</td>
                       <td className="name py-2 pr-4">{c.safe_name}</td>
                       <td className="py-2 pr-4">

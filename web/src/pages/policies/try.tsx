@@ -9,6 +9,8 @@ import { Field, Input, Select } from "../../ui/field";
 import { EditForm } from "../../ui/form";
 import { A } from "../../ui/link";
 import { Card, PageHead } from "../../ui/page";
+import { words } from "../../ui/words";
+import { reason } from "./words";
 
 type Decision = Schemas["AccessDecision"];
 const tones: Record<string, Tone> = { allow: "good", deny: "danger", require_approval: "warn", step_up: "info", none: "quiet" };
@@ -94,7 +96,7 @@ function Answer({ d, reads }: { d: Decision; reads: boolean }) {
     <Card title={t("policies.answer")}>
       <div className="space-y-5">
         <Alert tone={tone} title={t(`policies.outcomes.${d.decision}`)}>
-          {d.message && <p>{d.message}</p>}
+          {d.message && <p>{words(t, d.message)}</p>}
           {d.obligations.map((o) => (
             <p key={o.kind}>{o.kind === "approval" ? t(o.approvers === 2 ? "policies.twoPeople" : "policies.onePerson") : t(`policies.obligations.${o.kind}`)}</p>
           ))}
@@ -104,7 +106,7 @@ function Answer({ d, reads }: { d: Decision; reads: boolean }) {
             <li key={i} className="flex flex-wrap items-start justify-between gap-3 py-2.5 first:pt-0 last:pb-0">
               <div className="min-w-0 flex-1">
                 <p className="name font-medium">{!r.rule.startsWith("pol_") ? t(`policies.rules.${r.rule}`) : reads ? <A to={`/policies/${r.rule}`}>{r.name}</A> : r.name}</p>
-                <p className="name text-muted">{r.why}</p>
+                <p className="name text-muted">{reason(t, r.why)}</p>
               </div>
               <Badge tone={tones[r.effect]}>{t(`policies.outcomes.${r.effect}`)}</Badge>
             </li>

@@ -1,7 +1,8 @@
 // What a policy says, in the words of its reader.
+import type { TFunction } from "i18next";
 import { useTranslation } from "react-i18next";
 import type { Schemas } from "../../api/client";
-import { locale } from "../../format";
+import { locale, when } from "../../format";
 import { types } from "../resources/form";
 
 export const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
@@ -30,3 +31,54 @@ export function useConditions(): (c: Schemas["PolicyConditions"]) => { label: st
     return out;
   };
 }
+
+// Why a rule says what it says: the API's sentence → the key of ours, and what
+// stands in it.
+const known: [RegExp, string][] = [
+  [/^Role in the safe: (.+)$/, "role"],
+  [/^No active member/, "noOrg"],
+  [/^No member of the safe/, "noMember"],
+  [/^An auditor only sees/, "auditor"],
+  [/^The role in the safe is (.+), which is not enough$/, "roleLow"],
+  [/^The grant (\S+) holds until (\S+)$/, "grant"],
+  [/^Whoever is in the organization/, "requestable"],
+  [/^Secrets of this safe/, "noCheckout"],
+  [/^The safe is locked$/, "locked"],
+  [/^Within the valid hours of the safe: (.+)$/, "inHours"],
+  [/^Outside of the valid hours of the safe: (.+); there it is (.+)$/, "offHours"],
+  [/^The time for which/, "expired"],
+  [/^Policies that allow are assigned/, "noneApplies"],
+  [/^It is outside of its hours: (.+)$/, "offWindow"],
+  [/^The client's address is in none/, "elsewhere"],
+  [/^It is about other types/, "otherType"],
+  [/^It is about other users/, "otherPeople"],
+  [/^The approval of .+ is there/, "approved"],
+  [/ the approval of .+, and there is no grant$/, "unapproved"],
+  [/^The safe asks to authenticate again$/, "again"],
+  [/^The safe asks to authenticate again, which/, "againDone"],
+  [/^It demands a second factor$/, "factorAsked"],
+  [/^It demands a second factor, which/, "factorShown"],
+];
+const parts: Record<string, string> = {
+  "All its conditions hold": "holds",
+  "It has no conditions": "noConditions",
+  "it wants the approval of one person": "wantsOne",
+  "it wants the approval of 2 different people": "wantsTwo",
+  "what denies wins": "deniesWins",
+  "it demands a second factor": "demandsFactor",
+};
+
+/** What a rule says, for people. What has no words of ours stays as it is. */
+export function reason(t: TFunction, why: string): string {
+  const said = why.replace(/\.$/, "");
+  for (const [pattern, key] of known) {
+    const m = pattern.exec(said);
+    if (!m) continue;
+    const role = key === "role" || key === "roleLow";
+    return t(`policies.why.${key}`, { a: role && m[1]! in safeRoles ? t(`safes.roles.${m[1]}`) : m[1], b: key === "grant" ? when(m[2]!) : m[2] });
+  }
+  const all = said.split("; ");
+  return all.every((p) => parts[p]) ? `${all.map((p) => t(`policies.why.${parts[p]}`)).join("; ")}.` : why;
+}
+
+const safeRoles: Record<string, true> = { viewer: true, operator: true, manager: true, approver: true };
