@@ -4,13 +4,16 @@ import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { IconButton } from "../ui/button";
 import { Gate } from "./gate";
+import { mailed } from "./mailed";
 import { Palette } from "./palette";
 import { Sidebar } from "./sidebar";
 import { StepUp } from "./stepup";
 
 /** The frame of every page. */
 export function Root() {
-  return <Gate>{(org) => <Frame key={org} />}</Gate>;
+  const path = useRouterState({ select: (s) => s.location.pathname });
+  const Mailed = mailed[path];
+  return Mailed ? <Mailed /> : <Gate>{(org) => <Frame key={org} />}</Gate>;
 }
 
 function Frame() {

@@ -9,7 +9,7 @@ import { Field, Input } from "../ui/field";
 import { Sealed, Standing } from "./sealed";
 
 /** E-mail and password together; further ways to sign in join below the form. */
-export function SignIn() {
+export function SignIn({ note }: { note?: string }) {
   const { t, i18n } = useTranslation();
   const { signIn, ended } = useSession();
   const [email, setEmail] = useState("");
@@ -56,6 +56,7 @@ export function SignIn() {
         <img src="/favicon.svg" alt="" width={36} height={36} />
         <h1 className="text-2xl font-semibold tracking-tight">{t(change ? "shell.newPasswordTitle" : "shell.signInTitle")}</h1>
       </div>
+      {note && <Alert tone="info">{note}</Alert>}
       {ended && <Alert tone="info">{t("shell.ended")}</Alert>}
       <form onSubmit={(e) => void submit(e)} className="space-y-4 rounded-lg border border-line bg-surface p-5">
         {change ? (

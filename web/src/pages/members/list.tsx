@@ -18,12 +18,12 @@ const roles = ["owner", "admin", "policy_manager", "operator", "auditor"] as con
 const tones: Record<string, Tone> = { active: "quiet", invited: "info", suspended: "warn" };
 
 export default function MemberList() {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const who = useWho();
   const [state] = useListState();
   const client = useQueryClient();
   const decides = useRole("owner", "admin");
-  const [open, setOpen] = useState<{ what: "add" | "role" | "suspend" | "remove"; member?: Member }>();
+  const [open, setOpen] = useState<{ what: "add" | "role" | "suspend" | "remove" | "reset" | "transfer"; member?: Member }>();
   const query = useList("members", state, (query) => api.GET("/api/v1/org/members", { params: { query } }));
   const changed = () => client.invalidateQueries({ queryKey: ["members"] });
   const close = () => setOpen(undefined);
@@ -63,6 +63,8 @@ export default function MemberList() {
           >
             <MenuItem onSelect={() => setOpen({ what: "role", member: m })}>{t("members.changeRole")}</MenuItem>
             <MenuItem onSelect={() => setOpen({ what: "suspend", member: m })}>{t(m.status === "suspended" ? "members.resume" : "members.suspend")}</MenuItem>
+            {m.status === "active" && <MenuItem onSelect={() => setOpen({ what: "reset", member: m })}>{t("members.resetPassword")}</MenuItem>}
+            {m.status === "active" && who.role === "owner" && m.role !== "owner" && <MenuItem onSelect={() => setOpen({ what: "transfer", member: m })}>{t("members.transfer")}</MenuItem>}
             <MenuItem danger onSelect={() => setOpen({ what: "remove", member: m })}>
               {t("members.remove")}
             </MenuItem>
@@ -105,6 +107,30 @@ export default function MemberList() {
         >
           <p className="text-sm text-muted">{t(open.member!.status === "suspended" ? "members.resumeLead" : "members.suspendLead")}</p>
         </ActDialog>
+      )}
+      {open?.what === "reset" && (
+        <ActDialog
+          title={`${t("members.resetPassword")}: ${open.member!.email}`}
+          label={t("members.resetPassword")}
+          onClose={close}
+          act={() => ok(api.POST("/api/v1/org/members/{user_id}/reset-password", { params, body: { language: i18n.language as never } }))}
+        >
+          <p className="text-sm text-muted">{t("members.resetLead", { email: open.member!.email })}</p>
+        </ActDialog>
+      )}
+      {open?.what === "transfer" && (
+        <ConfirmByName
+          title={`${t("members.transfer")}: ${open.member!.email}`}
+          label={t("members.transfer")}
+          name={open.member!.email}
+          onClose={close}
+          act={async () => {
+            await ok(api.POST("/api/v1/org/transfer-ownership", { body: { user_id: open.member!.user_id } }));
+            location.reload(); // one's own role is another now
+          }}
+        >
+          {t("members.transferLead")}
+        </ConfirmByName>
       )}
       {open?.what === "remove" && (
         <ConfirmByName

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Trash2, UserPlus } from "lucide-react";
+import { Trash2, UserPlus, UsersRound } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
@@ -56,7 +56,10 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
         <ul className="divide-y divide-line">
           {data.map((m) => (
             <li key={m.id} className="flex flex-wrap items-center justify-between gap-3 py-2.5 text-sm first:pt-0 last:pb-0">
-              <span className="name min-w-0 flex-1">{m.email ?? m.user_id}</span>
+              <span className="flex min-w-0 flex-1 items-center gap-2">
+                {m.group_id && <UsersRound aria-label={t("safes.group")} className="size-4 shrink-0 text-muted" />}
+                <span className="name min-w-0">{m.group_name ?? m.email ?? m.user_id}</span>
+              </span>
               {m.expires_at && (
                 <span className="text-muted">
                   {t("safes.until")} <Time at={m.expires_at} />
@@ -64,7 +67,7 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
               )}
               {manages ? (
                 <select
-                  aria-label={t("safes.roleOf", { name: m.email })}
+                  aria-label={t("safes.roleOf", { name: m.group_name ?? m.email })}
                   value={m.role}
                   onChange={(e) => void change(m.id, e.target.value)}
                   className={`min-h-8 px-2 ${control}`}
@@ -79,7 +82,7 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
                 <span>{t(`safes.roles.${m.role}`)}</span>
               )}
               {manages && (
-                <IconButton label={t("safes.removeMember", { name: m.email })} onClick={() => setRemoving(m)}>
+                <IconButton label={t("safes.removeMember", { name: m.group_name ?? m.email })} onClick={() => setRemoving(m)}>
                   <Trash2 aria-hidden className="size-4" />
                 </IconButton>
               )}
@@ -90,7 +93,7 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
       {adding && <AddMember safe={safe} onClose={() => setAdding(false)} done={changed} />}
       {removing && (
         <ActDialog
-          title={t("safes.removeMember", { name: removing.email })}
+          title={t("safes.removeMember", { name: removing.group_name ?? removing.email })}
           label={t("safes.remove")}
           kind="danger"
           onClose={() => setRemoving(undefined)}
@@ -112,32 +115,57 @@ function AddMember({ safe, onClose, done }: { safe: Schemas["Safe"]; onClose: ()
   const [role, setRole] = useState<string>("operator");
   const [q, setQ] = useState("");
   const { data } = useQuery({ queryKey: ["members", "list", "pick", q], queryFn: () => ok(api.GET("/api/v1/org/members", { params: { query: { q, limit: 50, status: "active" } } })) });
+  const { data: groups } = useQuery({ queryKey: ["groups", "pick"], queryFn: () => ok(api.GET("/api/v1/org/groups", { params: { query: {} } })) });
+  const [group, setGroup] = useState<string>(); // undefined: a person
   // Who is the only one of that name is meant.
   const user = data?.some((m) => m.user_id === picked) ? picked : q && data?.length === 1 ? data[0]!.user_id : "";
   return (
     <ActDialog
       title={t("safes.addMember")}
       label={t("safes.add")}
-      disabled={!user}
+      disabled={group === undefined ? !user : !group}
       onClose={onClose}
       act={async () => {
-        await ok(api.POST("/api/v1/safes/{id}/members", { params: { path: { id: safe.id } }, body: { user_id: user, role: role as never } }));
+        await ok(api.POST("/api/v1/safes/{id}/members", { params: { path: { id: safe.id } }, body: { ...(group === undefined ? { user_id: user } : { group_id: group }), role: role as never } }));
         await done();
       }}
     >
-      <Field label={t("safes.findPerson")}>
-        <Input type="search" value={q} onChange={(e) => setQ(e.target.value)} autoFocus />
-      </Field>
-      <Field label={t("safes.person")}>
-        <Select value={user} onChange={(e) => setPicked(e.target.value)}>
-          <option value="">{t("safes.choose")}</option>
-          {data?.map((m) => (
-            <option key={m.user_id} value={m.user_id}>
-              {m.email}
-            </option>
-          ))}
-        </Select>
-      </Field>
+      {groups && groups.length > 0 && (
+        <Field label={t("safes.holder")}>
+          <Select value={group === undefined ? "person" : "group"} onChange={(e) => setGroup(e.target.value === "group" ? "" : undefined)}>
+            <option value="person">{t("safes.holders.person")}</option>
+            <option value="group">{t("safes.holders.group")}</option>
+          </Select>
+        </Field>
+      )}
+      {group === undefined ? (
+        <>
+          <Field label={t("safes.findPerson")}>
+            <Input type="search" value={q} onChange={(e) => setQ(e.target.value)} autoFocus />
+          </Field>
+          <Field label={t("safes.person")}>
+            <Select value={user} onChange={(e) => setPicked(e.target.value)}>
+              <option value="">{t("safes.choose")}</option>
+              {data?.map((m) => (
+                <option key={m.user_id} value={m.user_id}>
+                  {m.email}
+                </option>
+              ))}
+            </Select>
+          </Field>
+        </>
+      ) : (
+        <Field label={t("safes.group")}>
+          <Select value={group} onChange={(e) => setGroup(e.target.value)}>
+            <option value="">{t("safes.choose")}</option>
+            {groups?.map((g) => (
+              <option key={g.id} value={g.id}>
+                {g.name}
+              </option>
+            ))}
+          </Select>
+        </Field>
+      )}
       <Field label={t("safes.role")} hint={t(`safes.roleHints.${role}`)}>
         <Select value={role} onChange={(e) => setRole(e.target.value)}>
           {safeRoles.map((r) => (
