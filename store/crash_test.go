@@ -12,6 +12,9 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -76,11 +79,12 @@ func killWhileWriting(t *testing.T, o store.Options, name string, n int, meanwhi
 }
 
 func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
-	check := func(t *testing.T, o store.Options, meanwhile func()) {
+	check := func(t *testing.T, o store.Options, meanwhile, dead func()) {
 		var rows []string
 		var events []pam.EventID
 		for round := range 3 {
 			r, e := killWhileWriting(t, o, fmt.Sprintf("round%d", round), 400+300*round, meanwhile)
+			dead()
 			rows, events = append(rows, r...), append(events, e...)
 			db, err := store.Open(t.Context(), o)
 			if err != nil {
@@ -107,11 +111,36 @@ func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
 			if _, err := store.Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "in use by another server") {
 				t.Errorf("the data directory of a running server was opened: %v", err)
 			}
-		})
+		}, func() {})
 	})
 	t.Run("postgres", func(t *testing.T) {
-		check(t, store.Options{DatabaseURL: storetest.Postgres(t)}, func() {})
+		url := storetest.Postgres(t)
+		// A commit that the victim sent before it died is carried out by its
+		// back end all the same: what is written is known once those are gone.
+		check(t, store.Options{DatabaseURL: url}, func() {}, func() { awaitBackends(t, url) })
 	})
+}
+
+// awaitBackends returns when nobody else is connected to the database at url.
+func awaitBackends(t *testing.T, url string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		var others int
+		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`).Scan(&others); err != nil {
+			t.Fatal(err)
+		}
+		if others == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections outlive the process that made them", others)
+		}
+	}
 }
 
 func TestFullDiskRefusesAndLosesNothing(t *testing.T) {
