@@ -3,6 +3,9 @@ package script
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,8 +23,9 @@ type consoleWorld struct {
 	Base     string         `json:"base"`
 	Email    string         `json:"email"`
 	Password string         `json:"password"`
-	Shots    string         `json:"shots"` // where pictures go
-	Keep     string         `json:"keep"`  // not empty: of every page in every theme, language and size
+	Printed  string         `json:"printed"` // a URL: what the server has printed, letters among it
+	Shots    string         `json:"shots"`   // where pictures go
+	Keep     string         `json:"keep"`    // not empty: of every page in every theme, language and size
 	Chromium string         `json:"chromium"`
 	Target   *consoleTarget `json:"target"`
 }
@@ -89,9 +93,11 @@ func TestConsole(t *testing.T) {
 			p, sshd := startServer(t), target.StartSSHD(t)
 			key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(sshd.HostKeyLine))
 			must(t, err)
+			printed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, p.stdout.String()) }))
+			defer printed.Close()
 			shots := filepath.Join(dir, "shots", name)
 			must(t, os.RemoveAll(shots))
-			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
+			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, printed.URL, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
 			}})
 			must(t, err)

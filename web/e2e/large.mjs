@@ -55,6 +55,7 @@ await run(async () => {
   await page.getByRole("button", { name: /line 000000400000/ }).click();
   await until("the screen shows what is searched for", async () => /line 000000(39|40)\d{4} /.test(await page.locator(".ap-term").innerText()));
   const searching = await longest(page);
-  for (const [what, ms] of Object.entries({ loading, scrubbing, searching })) check(ms < 1500, `${what} it, the page stood still for ${ms} ms`);
+  // A quarter of a second on a machine of one's own; the bound is for a busy one.
+  for (const [what, ms] of Object.entries({ loading, scrubbing, searching })) check(ms < 5000, `${what} it, the page stood still for ${ms} ms`);
   console.log(`${(recording.size_bytes / 1e6).toFixed(1)} MB kept; checked and ready after ${took.toFixed(1)} s; stood still for ${loading} ms while loading, ${scrubbing} ms while scrubbing, ${searching} ms while searching`);
 });

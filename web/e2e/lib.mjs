@@ -57,6 +57,17 @@ export async function api(email = world.email, password = world.password) {
   return (method, path, body, headers) => call(method, path, body, { Authorization: `Bearer ${access_token}`, ...headers });
 }
 
+/** The link in the last letter to somebody, which a server in dev mode prints. */
+export async function letter(to) {
+  let link;
+  await until(`${to} has a letter`, async () => {
+    const letters = (await (await fetch(world.printed)).text()).split("\nA letter to ").filter((l) => l.startsWith(`${to}: `));
+    link = letters.at(-1)?.match(/https?:\/\/\S+/)?.[0];
+    return link !== undefined;
+  });
+  return new URL(link).pathname + new URL(link).hash;
+}
+
 /** The text that a terminal shows. */
 export const shown = (page) => page.locator(".xterm-rows").first();
 

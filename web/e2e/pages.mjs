@@ -1,6 +1,6 @@
 // Every page, in three themes for an accessibility scan, and in four languages
 // on a desktop and on a phone for texts that are missing or do not fit.
-import { accessible, api, check, choose, open, prompt, run, settled, shoot, signIn, until, world } from "./lib.mjs";
+import { accessible, api, check, choose, letter, open, prompt, run, settled, shoot, signIn, until, world } from "./lib.mjs";
 
 const sizes = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
@@ -16,14 +16,19 @@ async function fill(call) {
     safe_ids: [safe.id],
     conditions: { time_window: { time_zone: "America/Argentina/Buenos_Aires", windows: [{ days: ["mon", "tue", "wed", "thu", "fri"], from: "08:00", to: "18:00" }] }, source_ips: ["10.0.0.0/8", "2001:db8:1234:5678::/64"], roles: ["operator", "policy_manager"] },
   });
-  return { safe, resource, account, policy };
+  const group = await call("POST", "/org/groups", { name: "Database administrators of the night shift" });
+  const [person] = (await call("GET", "/org/members")).filter((m) => m.email !== world.email);
+  await call("PUT", `/org/groups/${group.id}/members/${person.user_id}`);
+  await call("POST", `/safes/${safe.id}/members`, { group_id: group.id, role: "operator" });
+  await call("POST", "/org/invitations", { emails: ["somebody.else.with.a.long.address@department.example.com"], role: "auditor" });
+  return { safe, resource, account, policy, group };
 }
 
 /** What a look at the texts of a page finds wrong. */
 function wrongTexts(language) {
   const out = [];
   const text = document.body.innerText;
-  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|organization|profile|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|groups|invitations|organization|profile|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
     if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
   }
   if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
@@ -40,11 +45,17 @@ function wrongTexts(language) {
 
 await run(async () => {
   const call = await api();
-  const { safe, resource, account, policy } = await fill(call);
+  const { safe, resource, account, policy, group } = await fill(call);
   const page = await open();
   await page.goto("/safes");
   await page.getByLabel("E-mail").waitFor();
   await look("sign-in");
+  await page.goto("/new-password#vpl_x");
+  await look("new password");
+  await page.goto(await letter("somebody.else.with.a.long.address@department.example.com"));
+  await page.getByLabel("Your name").waitFor();
+  await look("invitation");
+  await page.goto("/safes");
   await signIn(page);
   await page.goto(`/terminal?safe=${safe.id}`);
   await prompt(page);
@@ -56,11 +67,14 @@ await run(async () => {
   const [session] = await call("GET", "/sessions?status=ended");
   const [event] = await call("GET", "/audit-events?limit=1");
   const device = await call("POST", "/auth/device", { client_name: "vaultpam on build-1" });
+  await call("PATCH", "/org", { dual_control: true });
+  await call("PATCH", `/safes/${safe.id}`, { file_transfer: "allowed" });
+  const [waiting] = await call("GET", "/confirmations");
   const paths = [
     "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
-    "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/confirmations", "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
-    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/organization", "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
+    "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/confirmations", `/confirmations/${waiting.id}`, "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
+    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/groups", `/groups/${group.id}`, "/invitations", "/organization", "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
     "/no-such-page", "/terminal",
   ];
   const began = Date.now();

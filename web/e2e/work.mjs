@@ -96,7 +96,7 @@ await run(async () => {
   const took = (Date.now() - began) / 1000;
   const longest = await terminal.evaluate(() => window.longest);
   console.log(`40 MB in ${took.toFixed(1)} s, ${(40 / took).toFixed(1)} MB/s; the page stood still for ${longest.toFixed(0)} ms at most`);
-  check(longest < 2000, `the page stood still for ${longest} ms`);
+  check(longest < 5000, `the page stood still for ${longest} ms`);
 
   // Somebody ends this login elsewhere: the page, which follows its list, notices.
   for (const l of await call("GET", "/me/logins")) if (!l.current) await call("DELETE", `/me/logins/${l.id}`);
