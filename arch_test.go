@@ -41,6 +41,7 @@ var rooms = []room{
 	{packages: "internal/...", may: []string{"internal/..."}},
 	{packages: "wire/...", may: []string{"internal/...", "wire/..."}},
 	{packages: "post/...", may: []string{"internal/...", "post/..."}},
+	{packages: "idp/...", may: []string{"internal/...", "idp/..."}},
 	{packages: "target/...", may: []string{"internal/...", "wire/...", "target/..."}},
 
 	// pam at its root declares the Sealer that vault satisfies, in its ids.
@@ -134,6 +135,8 @@ func TestTheTableKeepsTheWallsThatMatter(t *testing.T) {
 		{"pam", "pam/safe", "the words at the root know no noun"},
 		{"wire/pgwire", "pam", "codecs know no meaning"},
 		{"target/sshtarget", "pam", "logging in knows no permission"},
+		{"idp/oidc", "pam", "whoever vouches for people decides nothing"},
+		{"pam/sso", "idp/oidc", "what a provider says is no protocol's business"},
 		{"vault", "pam/account", "the vault knows no noun"},
 		{"store", "edge", "storage serves, it does not listen"},
 		{"server", "client", "the server does not call itself"},
@@ -192,7 +195,7 @@ func TestFilesStayReadable(t *testing.T) {
 // strangers are packages outside wire that read what others wrote, and whose
 // input may therefore be anything.
 var strangers = []string{
-	"edge/httpapi", "edge/sshproxy", "edge/webterm", "internal/naming", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "target/sshtarget", "vault", "vault/sealfile",
+	"edge/httpapi", "edge/sshproxy", "edge/webterm", "idp/oidc", "internal/naming", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "target/sshtarget", "vault", "vault/sealfile",
 }
 
 func TestEveryCodecIsFuzzed(t *testing.T) {
