@@ -126,6 +126,7 @@ type Actor struct {
 	Org           OrgID     // the organization in which the actor acts
 	Role          Role      // the actor's role there
 	Groups        []GroupID // those of the organization that the actor is in
+	Only          OrgID     // the one organization in which the login is valid, because a provider of it vouched; "": any
 	InstanceAdmin bool
 	Token         TokenKind
 	TokenID       string    // the id of the login, personal access token or SSH key

@@ -35,6 +35,9 @@ type (
 	MemberID       string // mem_: one membership of a Safe
 	ConfirmationID string // cnf_
 	InvitationID   string // inv_
+	ProviderID     string // sso_
+	IdentityID     string // idn_: whom a provider's subject is
+	WorkloadRuleID string // wlr_
 )
 
 // Prefixes of the ids, as the public contract names them.
@@ -59,6 +62,9 @@ const (
 	PrefixMember       = "mem_"
 	PrefixConfirmation = "cnf_"
 	PrefixInvitation   = "inv_"
+	PrefixProvider     = "sso_"
+	PrefixIdentity     = "idn_"
+	PrefixWorkloadRule = "wlr_"
 )
 
 // InstanceOrg is the organization of what belongs to no organization: the

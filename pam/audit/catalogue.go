@@ -29,6 +29,11 @@ const (
 	PersonalAccessTokenRevoked Type = "PERSONAL_ACCESS_TOKEN_REVOKED"
 	SSHKeyAdded                Type = "SSH_KEY_ADDED"
 	SSHKeyRemoved              Type = "SSH_KEY_REMOVED"
+	SSOIdentityLinked          Type = "SSO_IDENTITY_LINKED"
+	SSOIdentityUnlinked        Type = "SSO_IDENTITY_UNLINKED"
+	SSOLoginRefused            Type = "SSO_LOGIN_REFUSED"
+	WorkloadTokenIssued        Type = "WORKLOAD_TOKEN_ISSUED"
+	WorkloadTokenRefused       Type = "WORKLOAD_TOKEN_REFUSED"
 
 	// Organization.
 	OrganizationCreated    Type = "ORGANIZATION_CREATED"
@@ -50,6 +55,13 @@ const (
 	GroupDeleted           Type = "GROUP_DELETED"
 	GroupMemberAdded       Type = "GROUP_MEMBER_ADDED"
 	GroupMemberRemoved     Type = "GROUP_MEMBER_REMOVED"
+	SSOProviderCreated     Type = "SSO_PROVIDER_CREATED"
+	SSOProviderUpdated     Type = "SSO_PROVIDER_UPDATED"
+	SSOProviderDeleted     Type = "SSO_PROVIDER_DELETED"
+	SSOSettingsUpdated     Type = "SSO_SETTINGS_UPDATED"
+	WorkloadRuleCreated    Type = "WORKLOAD_RULE_CREATED"
+	WorkloadRuleUpdated    Type = "WORKLOAD_RULE_UPDATED"
+	WorkloadRuleDeleted    Type = "WORKLOAD_RULE_DELETED"
 
 	// Access.
 	SafeCreated              Type = "SAFE_CREATED"
@@ -163,6 +175,11 @@ var Catalogue = []Spec{
 	{PersonalAccessTokenRevoked, title(PersonalAccessTokenRevoked), "identity"},
 	{SSHKeyAdded, title(SSHKeyAdded), "identity"},
 	{SSHKeyRemoved, title(SSHKeyRemoved), "identity"},
+	{SSOIdentityLinked, title(SSOIdentityLinked), "identity"},
+	{SSOIdentityUnlinked, title(SSOIdentityUnlinked), "identity"},
+	{SSOLoginRefused, title(SSOLoginRefused), "identity"},
+	{WorkloadTokenIssued, title(WorkloadTokenIssued), "identity"},
+	{WorkloadTokenRefused, title(WorkloadTokenRefused), "identity"},
 	{OrganizationCreated, title(OrganizationCreated), "organization"},
 	{OrganizationUpdated, title(OrganizationUpdated), "organization"},
 	{MemberAdded, title(MemberAdded), "organization"},
@@ -182,6 +199,13 @@ var Catalogue = []Spec{
 	{GroupDeleted, title(GroupDeleted), "organization"},
 	{GroupMemberAdded, title(GroupMemberAdded), "organization"},
 	{GroupMemberRemoved, title(GroupMemberRemoved), "organization"},
+	{SSOProviderCreated, title(SSOProviderCreated), "organization"},
+	{SSOProviderUpdated, title(SSOProviderUpdated), "organization"},
+	{SSOProviderDeleted, title(SSOProviderDeleted), "organization"},
+	{SSOSettingsUpdated, title(SSOSettingsUpdated), "organization"},
+	{WorkloadRuleCreated, title(WorkloadRuleCreated), "organization"},
+	{WorkloadRuleUpdated, title(WorkloadRuleUpdated), "organization"},
+	{WorkloadRuleDeleted, title(WorkloadRuleDeleted), "organization"},
 	{SafeCreated, title(SafeCreated), "access"},
 	{SafeUpdated, title(SafeUpdated), "access"},
 	{SafeWeakened, title(SafeWeakened), "access"},
@@ -271,7 +295,7 @@ func SpecOf(t Type) (s Spec, ok bool) {
 func title(t Type) string {
 	words := strings.Split(string(t), "_")
 	for i, w := range words {
-		if w != "SSH" && w != "MFA" {
+		if w != "SSH" && w != "MFA" && w != "SSO" {
 			words[i] = w[:1] + strings.ToLower(w[1:])
 		}
 	}
