@@ -25,6 +25,8 @@ type (
 	PolicyID       string // pol_
 	RequestID      string // req_: an access request, not an HTTP request
 	GrantID        string // gnt_
+	ReviewID       string // rvw_
+	ReviewItemID   string // rvi_
 	CheckoutID     string // chk_
 	SessionID      string // ses_
 	RecordingID    string // rec_
@@ -65,6 +67,8 @@ const (
 	PrefixProvider     = "sso_"
 	PrefixIdentity     = "idn_"
 	PrefixWorkloadRule = "wlr_"
+	PrefixReview       = "rvw_"
+	PrefixReviewItem   = "rvi_"
 )
 
 // InstanceOrg is the organization of what belongs to no organization: the

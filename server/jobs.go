@@ -15,6 +15,7 @@ import (
 const (
 	recoverEvery = 10 * time.Second // after session.NodeSilent: within a minute of a restart
 	purgeEvery   = time.Hour
+	closeEvery   = 10 * time.Second // of access reviews whose time is over
 )
 
 // recoverAll mends what a dead process has left, before anybody is let in.
@@ -49,7 +50,7 @@ func (s *Server) jobs(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	now := s.clock.Now()
-	recovered, purged, emitted := now, now, now
+	recovered, purged, emitted, closed := now, now, now, now
 	for {
 		select {
 		case <-ctx.Done():
@@ -67,6 +68,10 @@ func (s *Server) jobs(ctx context.Context) error {
 				_, err := s.db.Idempotency().Purge(ctx, now)
 				return err
 			})
+		}
+		if now.Sub(closed) >= closeEvery {
+			closed = now
+			s.try(ctx, "close access reviews", s.reviews.CloseDue)
 		}
 		if now.Sub(emitted) >= s.cfg.CheckpointInterval {
 			emitted = now

@@ -38,6 +38,7 @@ import (
 	"vaultpam/pam/outbox"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
+	"vaultpam/pam/review"
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
@@ -73,6 +74,7 @@ type Server struct {
 	invitations   *invitation.Service
 	rules         *rulebook.Books
 	policies      *rulebook.Service
+	reviews       *review.Service
 	sessions      *session.Service
 	recordings    *recording.Service
 	audit         *audit.Log
@@ -189,6 +191,7 @@ func (s *Server) assemble() error {
 	s.policies = rulebook.New(s.db, s.rules, s.scribe, s.clock, s.ids)
 	s.confirmations = confirmation.New(s.db, s.scribe, s.clock, s.ids)
 	s.groups = usergroup.New(s.db, s.scribe, s.clock, s.ids)
+	s.reviews = review.New(review.Deps{Store: s.db, Decider: decider{s.policies}, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
 	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
 	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)
 	blobs, err := blobfs.Open(s.cfg.Recordings, int64(s.cfg.SpaceReserveMiB)<<20)
@@ -236,7 +239,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, Policies: s.policies, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, Policies: s.policies, Reviews: s.reviews, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})

@@ -192,20 +192,25 @@ func (db *DB) RemoveSafeMember(ctx context.Context, org pam.OrgID, id pam.SafeID
 	}, e)
 }
 
-// TakeOverSafe makes m the manager of a Safe that has none. An auditor's role
-// of before does not count as one.
+// managersOf counts the memberships by which active people manage a Safe. Its
+// arguments are managersArgs. An auditor's role of before does not count.
+const managersOf = `SELECT COUNT(*) FROM safe_members m WHERE m.org_id = ? AND m.safe_id = ? AND m.role = 'manager' AND ` + unexpired + `
+	AND (EXISTS (SELECT 1 FROM memberships o WHERE o.org_id = m.org_id AND o.user_id = m.user_id AND o.status = 'active' AND o.role <> 'auditor')
+		OR EXISTS (SELECT 1 FROM group_members g JOIN memberships o ON o.org_id = g.org_id AND o.user_id = g.user_id
+			WHERE g.org_id = m.org_id AND g.group_id = m.group_id AND o.status = 'active' AND o.role <> 'auditor'))`
+
+func managersArgs(org pam.OrgID, id pam.SafeID, now time.Time) []any {
+	return []any{org, id, micros(now)}
+}
+
+// TakeOverSafe makes m the manager of a Safe that has none.
 func (db *DB) TakeOverSafe(ctx context.Context, org pam.OrgID, m safe.Member, e audit.Entry) error {
 	return db.write(ctx, "take over safe", func(ctx context.Context, tx *Tx) error {
 		key, err := safeKey(ctx, tx, org, m.Safe)
 		if err != nil {
 			return err
 		}
-		const manages = ` WHERE m.org_id = ? AND m.safe_id = ? AND m.role = 'manager' AND o.status = 'active' AND o.role <> 'auditor' AND ` + unexpired
-		now := micros(m.CreatedAt)
-		left, err := one(ctx, tx, scalar[int64], `SELECT
-			(SELECT COUNT(*) FROM safe_members m JOIN memberships o ON o.org_id = m.org_id AND o.user_id = m.user_id`+manages+`) +
-			(SELECT COUNT(*) FROM safe_members m JOIN group_members g ON g.org_id = m.org_id AND g.group_id = m.group_id
-				JOIN memberships o ON o.org_id = g.org_id AND o.user_id = g.user_id`+manages+`)`, org, m.Safe, now, org, m.Safe, now)
+		left, err := one(ctx, tx, scalar[int64], managersOf, managersArgs(org, m.Safe, m.CreatedAt)...)
 		if err != nil {
 			return err
 		}

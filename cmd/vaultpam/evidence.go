@@ -269,13 +269,7 @@ func (a *app) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export", Short: "Write the log to standard output, the signed checkpoint last", Args: args(cobra.NoArgs),
 		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
-			in, err := c.Stream(cmd.Context(), "/audit-events/export", query("format", format, "from", from, "to", to))
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			_, err = io.Copy(cmd.OutOrStdout(), in)
-			return err
+			return pour(cmd, c, "/audit-events/export", query("format", format, "from", from, "to", to))
 		}),
 	}
 	cmd.Flags().StringVar(&format, "format", "ndjson", "ndjson or csv")

@@ -35,6 +35,7 @@ import (
 	"vaultpam/pam/org"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
+	"vaultpam/pam/review"
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
@@ -62,6 +63,7 @@ type Deps struct {
 	Checkouts     *checkout.Service
 	Confirmations *confirmation.Service
 	Policies      *rulebook.Service
+	Reviews       *review.Service
 	Sessions      *session.Service
 	Recordings    *recording.Service
 	Audit         *audit.Log

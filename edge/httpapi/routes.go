@@ -121,6 +121,16 @@ func (a *API) routes() {
 	serve(a, route{"POST /policies/{id}/preview", "What it would have changed in the last days", member, "policies:write", ok, sensitive | bodyOptional, typeOf[v1.PolicyPreviewIn]()}, a.previewPolicy)
 	serve(a, route{"POST /access-decisions", "Try a decision, and learn why", member, "policies:read", ok, 0, nil}, a.postAccessDecision)
 
+	serve(a, route{"GET /access", "Who can reach what, by which rule", member, "safes:read", ok, 0, nil}, a.listAccess)
+	serve(a, route{"GET /access/export", "Who can reach what, whole", member, "safes:read", ok, 0, nil}, a.exportAccess)
+	serve(a, route{"GET /access-reviews", "Access reviews, newest first", member, "safes:read", ok, 0, nil}, a.listReviews)
+	serve(a, route{"POST /access-reviews", "Begin a review of the roles that there are", member, "safes:write", created, sensitive, nil}, a.postReview)
+	serve(a, route{"GET /access-reviews/{id}", "One access review", member, "safes:read", ok, 0, nil}, a.getReview)
+	serve(a, route{"POST /access-reviews/{id}/close", "End a review", member, "safes:write", ok, sensitive, nil}, a.closeReview)
+	serve(a, route{"GET /access-reviews/{id}/items", "What a review asks about", member, "safes:read", ok, 0, nil}, a.listReviewItems)
+	serve(a, route{"POST /access-reviews/{id}/decisions", "Say of roles whether they stay; what is revoked ends at once", member, "safes:write", ok, 0, nil}, a.postReviewDecisions)
+	serve(a, route{"GET /access-reviews/{id}/export", "A review with its decisions, whole", member, "safes:read", ok, 0, nil}, a.exportReview)
+
 	serve(a, route{"GET /sessions", "Sessions, newest first", member, "sessions:read", ok, 0, nil}, a.listSessions)
 	serve(a, route{"POST /sessions", "Launch a session", member, "sessions:launch", created, secrets, nil}, a.postSession)
 	serve(a, route{"GET /sessions/{id}", "One session", member, "sessions:read", ok, 0, nil}, a.getSession)

@@ -120,6 +120,15 @@ func TextProblem(text string, lines bool) string {
 // same in every database.
 func Key(name string) []byte { return []byte(strings.ToLower(name)) }
 
+// Cell keeps a spreadsheet from running a text as a formula: one that could be
+// taken for it gets a quote in front, also where it had one before.
+func Cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r'", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
 // Cursor is a place in a list sorted by name: after the object with this name
 // and id. The zero value is the beginning.
 type Cursor struct {

@@ -89,6 +89,9 @@ const (
 	ConfirmationRequested    Type = "CONFIRMATION_REQUESTED"
 	ConfirmationConfirmed    Type = "CONFIRMATION_CONFIRMED"
 	ConfirmationRejected     Type = "CONFIRMATION_REJECTED"
+	AccessReviewStarted      Type = "ACCESS_REVIEW_STARTED"
+	AccessReviewDecided      Type = "ACCESS_REVIEW_DECIDED"
+	AccessReviewClosed       Type = "ACCESS_REVIEW_CLOSED"
 
 	// Target.
 	ResourceCreated         Type = "RESOURCE_CREATED"
@@ -231,6 +234,9 @@ var Catalogue = []Spec{
 	{PolicyDisabled, title(PolicyDisabled), "access"},
 	{PolicyDeleted, title(PolicyDeleted), "access"},
 	{ConfirmationRejected, title(ConfirmationRejected), "access"},
+	{AccessReviewStarted, title(AccessReviewStarted), "access"},
+	{AccessReviewDecided, title(AccessReviewDecided), "access"},
+	{AccessReviewClosed, title(AccessReviewClosed), "access"},
 	{ResourceCreated, title(ResourceCreated), "target"},
 	{ResourceUpdated, title(ResourceUpdated), "target"},
 	{ResourceRedirected, title(ResourceRedirected), "target"},

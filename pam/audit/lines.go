@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"vaultpam/internal/naming"
 )
 
 // The lines of an export, written and read back. What one does here, the other
@@ -75,7 +77,7 @@ func (c csvLines) event(leaf int64, canonical []byte, hash Hash) error {
 		string(e.Org), e.SourceIP, e.RequestID, string(e.Metadata), strconv.FormatInt(leaf, 10), hex.EncodeToString(hash[:]),
 	}
 	for i := range cells {
-		cells[i] = guardCell(cells[i])
+		cells[i] = naming.Cell(cells[i])
 	}
 	return c.w.Write(cells)
 }
@@ -96,15 +98,7 @@ func (c csvLines) end(t trailer) error {
 
 const trailerMark = "#checkpoint "
 
-// guardCell keeps a spreadsheet from running a cell as a formula. The quote
-// in front is taken off again by unguardCell, also where it was there before.
-func guardCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r'", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
-
+// unguardCell is the inverse of naming.Cell.
 func unguardCell(s string) string { return strings.TrimPrefix(s, "'") }
 
 // splitLine takes a line of an NDJSON export apart.

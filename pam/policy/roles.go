@@ -88,6 +88,11 @@ const (
 	RequestDecide Action = "request.decide"
 	GrantRevoke   Action = "grant.revoke"
 
+	AccessSee    Action = "access.see"
+	ReviewManage Action = "access_review.manage"
+	ReviewSee    Action = "access_review.see"
+	ReviewDecide Action = "access_review.decide"
+
 	AuditRead Action = "audit.read"
 )
 
@@ -200,6 +205,11 @@ var Table = []Row{
 	{Action: RequestSee, Does: "see a request", Scope: "requests:read", Org: overseers, Safe: append(approver, manager...), Own: everybody},
 	{Action: RequestDecide, Does: "approve or reject a request", Scope: "requests:approve", Safe: approver, Note: "never one's own"},
 	{Action: GrantRevoke, Does: "revoke a grant", Scope: "requests:write", Org: admins, Safe: append(approver, manager...), Own: everybody},
+
+	{Action: AccessSee, Does: "see who can reach what, by which rule", Scope: "safes:read", Org: []pam.Role{pam.Owner, pam.Admin, pam.PolicyManager, pam.Auditor}, Safe: manager, Own: everybody},
+	{Action: ReviewManage, Does: "begin and close an access review", Scope: "safes:write", Org: admins},
+	{Action: ReviewSee, Does: "see an access review", Scope: "safes:read", Org: overseers, Safe: manager, Note: "a manager sees what is about their Safes"},
+	{Action: ReviewDecide, Does: "say whether access stays", Scope: "safes:write", Safe: manager, Note: "never about oneself; about who is in a group: a manager of each of its Safes, or an admin"},
 
 	{Action: AuditRead, Does: "read, export and prove the audit log", Scope: "audit:read", Org: overseers},
 }

@@ -120,7 +120,7 @@ func TestOutsiderAndUnknownRoleAndUnknownActionAreRefused(t *testing.T) {
 func TestAuditorLaunchesNothingRevealsNothingAndChangesNothing(t *testing.T) {
 	reads := []Action{
 		OrgRead, OrgStats, MemberList, GroupRead, ConnectorRead, PolicyRead, PolicyTry, SafeSee, SafeMemberList, ResourceSee, AccountSee,
-		ChangeSee, CheckoutSee, SessionSee, RecordingSee, RecordingReplay, RequestSee, AuditRead,
+		ChangeSee, CheckoutSee, SessionSee, RecordingSee, RecordingReplay, RequestSee, AccessSee, ReviewSee, AuditRead,
 	}
 	// Giving up what is one's own is no power.
 	givesUp := []Action{SafeMemberTake, CheckoutEnd, SessionTerminate, GrantRevoke}

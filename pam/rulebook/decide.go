@@ -25,6 +25,7 @@ type Answer struct {
 	policy.Decision
 	Question policy.Question
 	Reasons  []policy.Reason
+	Targets  []Target // of the Safe
 }
 
 // Decide answers a hypothesis by the function that decides on real attempts.
@@ -62,20 +63,41 @@ func (s *Service) Decide(ctx context.Context, a pam.Actor, h Hypothesis) (Answer
 	if own {
 		sub.Groups = a.Groups
 	}
-	rules, err := s.books.Rules(ctx, a.Org)
-	if err != nil {
-		return Answer{}, pam.Wrap(op, err)
-	}
-	q, err := sub.question(op, h, rules[h.Safe])
+	q, err := s.question(ctx, op, a.Org, sub, h)
 	if err != nil {
 		return Answer{}, err
 	}
 	if own && h.At.Equal(now) {
 		q.Fresh, q.Factor = a.Fresh(now), a.SecondFactor
 	}
-	out := Answer{Question: q}
+	return explain(q, sub), nil
+}
+
+// Verdict says what a launch by a user would come to at a time, from an address
+// that is not known and with everything shown that may be asked for at the
+// door. It is for callers who have made sure that whoever asks may know.
+func (s *Service) Verdict(ctx context.Context, org pam.OrgID, user pam.UserID, safe pam.SafeID, at time.Time) (Answer, error) {
+	const op = "say what an attempt would come to"
+	sub, err := s.store.Subject(ctx, org, safe, user, at)
+	if err != nil {
+		return Answer{}, pam.Wrap(op, err)
+	}
+	q, err := s.question(ctx, op, org, sub, Hypothesis{User: user, Safe: safe, Action: policy.SessionLaunch, At: at})
+	return explain(q, sub), err
+}
+
+func (s *Service) question(ctx context.Context, op string, org pam.OrgID, sub Subject, h Hypothesis) (policy.Question, error) {
+	rules, err := s.books.Rules(ctx, org)
+	if err != nil {
+		return policy.Question{}, pam.Wrap(op, err)
+	}
+	return sub.question(op, h, rules[h.Safe])
+}
+
+func explain(q policy.Question, sub Subject) Answer {
+	out := Answer{Question: q, Targets: sub.Targets}
 	out.Decision, out.Reasons = policy.Explain(&q)
-	return out, nil
+	return out
 }
 
 func unknownUser(op string) error {

@@ -53,9 +53,11 @@ func TestAttackStayingAfterTheRightHasEnded(t *testing.T) {
 		"group emptied": func(w work) answer {
 			return owner.call("PATCH", "/org/groups/"+w.group, map[string]any{"member_ids": []string{}})
 		},
-		"group out of the Safe":   func(w work) answer { return owner.call("DELETE", "/safes/"+w.safe+"/members/"+w.member, nil) },
-		"group deleted":           func(w work) answer { return owner.call("DELETE", "/org/groups/"+w.group, nil) },
-		"out of the organization": func(w work) answer { return owner.call("DELETE", "/org/members/"+w.who.id, nil) },
+		"group out of the Safe":        func(w work) answer { return owner.call("DELETE", "/safes/"+w.safe+"/members/"+w.member, nil) },
+		"group deleted":                func(w work) answer { return owner.call("DELETE", "/org/groups/"+w.group, nil) },
+		"revoked in a review":          func(w work) answer { return revoked(owner, w.safe, w.member) },
+		"out of the group in a review": func(w work) answer { return revoked(owner, w.safe, w.who.id) },
+		"out of the organization":      func(w work) answer { return owner.call("DELETE", "/org/members/"+w.who.id, nil) },
 		"membership over": func(w work) answer {
 			soon := time.Now().Add(100 * time.Millisecond)
 			a := owner.call("PATCH", "/safes/"+w.safe+"/members/"+w.member, map[string]any{"expires_at": soon})

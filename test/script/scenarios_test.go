@@ -231,6 +231,21 @@ var scenarios = []row{
 	{"POST /access-decisions", "401 404 404 200 200 200 200 200 200 403 200 200 200", func(w *world, _ *caller) ask {
 		return ask{path: "/access-decisions", body: v1.AccessDecisionIn{SafeID: w.shared.safe}}
 	}},
+	{"GET /access", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/access")},
+	{"GET /access/export", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/access/export?format=csv")},
+	{"GET /access-reviews", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/access-reviews")},
+	{"POST /access-reviews", "401 422 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
+		return ask{path: "/access-reviews", body: reviewIn(w.shared.safe)}
+	}},
+	{"GET /access-reviews/{id}", "401 404 404 404 404 200 200 200 200 403 200 200 200", onReview("")},
+	{"POST /access-reviews/{id}/close", "401 404 403 403 403 403 403 200 200 403 403 200 200", onReview("/close")},
+	{"GET /access-reviews/{id}/items", "401 404 404 404 404 200 200 200 200 403 200 200 200", onReview("/items")},
+	{"POST /access-reviews/{id}/decisions", "401 404 404 404 404 200 403 403 403 403 200 403 200", func(w *world, _ *caller) ask {
+		f := w.fresh()
+		r := w.founder.reviews(f.safe)
+		return ask{path: "/access-reviews/" + r.ID + "/decisions", body: v1.AccessReviewDecisionsIn{ItemIDs: []string{w.founder.itemOf(r.ID, f.viewer).ID}, Decision: "revoke"}}
+	}},
+	{"GET /access-reviews/{id}/export", "401 404 404 404 404 200 200 200 200 403 200 200 200", onReview("/export")},
 
 	{"POST /sessions/{id}/terminate", "401 404 404 404 200 200 403 200 200 403 200 200 200", func(w *world, _ *caller) ask {
 		id := read[v1.Launch](w.who["operator"].call("POST", "/sessions", v1.SessionIn{SafeID: w.fresh().safe})).ID
