@@ -20,23 +20,25 @@ import (
 // VAULTPAM_ variable and a key of the YAML file, under one name. A flag wins
 // over a variable, a variable over the file.
 type Config struct {
-	Dev          bool
-	DataDir      string
-	DatabaseURL  string
-	KeyFile      string
-	Listen       string
-	SSHListen    string
-	PublicURL    string
-	TLSCert      string
-	TLSKey       string
-	ACMEDomains  []string
-	ACMEEmail    string
-	Recordings   string
-	Proxies      string
-	RateLimits   string
-	LocalAllow   []string
-	Metrics      string
-	MetricsToken string
+	Dev         bool
+	DataDir     string
+	DatabaseURL string
+	KeyFile     string
+	Listen      string
+	SSHListen   string
+	PublicURL   string
+	TLSCert     string
+	TLSKey      string
+	ACMEDomains []string
+	ACMEEmail   string
+	Recordings  string
+	Proxies     string
+	RateLimits  string
+	LocalAllow  []string
+	// OutboundAllow are networks beside the public addresses.
+	OutboundAllow []string
+	Metrics       string
+	MetricsToken  string
 
 	LoginTTL          time.Duration
 	ConsoleTTL        time.Duration
@@ -87,6 +89,7 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Proxies, "trusted-proxies", "", "addresses and prefixes whose X-Forwarded-For and PROXY header are believed")
 	fs.StringVar(&c.RateLimits, "rate-limits", "", "off, or a list such as login=60,ip=300,user=120,sensitive=30")
 	fs.StringSliceVar(&c.LocalAllow, "local-allow", nil, "networks that this server itself may dial (default: all but link-local, metadata and, outside of --dev, loopback)")
+	fs.StringSliceVar(&c.OutboundAllow, "outbound-allow", nil, "networks beside the public addresses in which this server may ask identity providers (with --dev: loopback)")
 	fs.StringVar(&c.Metrics, "metrics-listen", "", "address of /metrics, loopback unless you say otherwise (default: none)")
 	fs.StringVar(&c.MetricsToken, "metrics-token", "", "serve /metrics on the API's address as well, to this bearer token")
 	fs.StringVar(&c.SMTPAddress, "smtp-address", "", "host:port of the mail server; without it no letters are sent (with --dev they are printed)")
@@ -264,6 +267,9 @@ func (c *Config) complete() error {
 		}
 	}
 	if _, err := c.localAllow(); err != nil {
+		return err
+	}
+	if _, err := c.outbound(); err != nil {
 		return err
 	}
 	if _, err := edge.ParseLimits(c.RateLimits); err != nil {

@@ -22,6 +22,7 @@ import (
 	"vaultpam/edge/httpapi"
 	"vaultpam/edge/sshproxy"
 	"vaultpam/edge/webterm"
+	"vaultpam/idp/oidc"
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
 	"vaultpam/internal/secret"
@@ -42,6 +43,7 @@ import (
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
+	"vaultpam/pam/sso"
 	"vaultpam/pam/stats"
 	"vaultpam/server/demo"
 	"vaultpam/store"
@@ -72,6 +74,7 @@ type Server struct {
 	groups        *usergroup.Service
 	outbox        *outbox.Service
 	invitations   *invitation.Service
+	sso           *sso.Service
 	rules         *rulebook.Books
 	policies      *rulebook.Service
 	reviews       *review.Service
@@ -183,6 +186,14 @@ func (s *Server) assemble() error {
 	s.invitations = invitation.New(invitation.Deps{
 		Store: s.db, Links: s.identity, Post: s.outbox, Passwords: passwords, URL: s.url, Scribe: s.scribe, Clock: s.clock, IDs: s.ids,
 	})
+	rules, err := s.cfg.outbound()
+	if err != nil {
+		return err
+	}
+	s.sso = sso.New(sso.Deps{
+		Store: s.db, Sealer: s.vault, OIDC: providers{rules, oidc.New(rules, s.clock)}, URL: s.url, Counted: s.identity.Counted, Events: events, ValidScope: identity.ValidScope,
+		Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Rand: rand.Reader,
+	})
 	s.safes = safe.New(s.db, s.scribe, s.clock, s.ids)
 	s.resources = resource.New(s.db, s.scribe, s.clock, s.ids)
 	s.accounts = account.New(s.db, s.vault, s.scribe, s.clock, s.ids)
@@ -239,7 +250,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, Policies: s.policies, Reviews: s.reviews, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
 		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})

@@ -39,6 +39,7 @@ import (
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
+	"vaultpam/pam/sso"
 	"vaultpam/pam/stats"
 )
 
@@ -57,6 +58,7 @@ type Deps struct {
 	Orgs          *org.Service
 	Groups        *group.Service
 	Invitations   *invitation.Service
+	SSO           *sso.Service
 	Safes         *safe.Service
 	Resources     *resource.Service
 	Accounts      *account.Service

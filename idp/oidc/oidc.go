@@ -12,7 +12,9 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -259,7 +261,7 @@ func (c *Client) verify(ctx context.Context, p *party, issuer, audience, raw str
 		err = refuse(ErrToken, "it is not valid yet: the clocks differ", nil)
 	case issued.Before(now.Add(-maxLifetime - Skew)):
 		err = refuse(ErrToken, "it is too old", nil)
-	case out.Subject == "" || len(out.Subject) > maxSubject:
+	case out.Subject == "" || len(out.Subject) > maxSubject || strings.ContainsFunc(out.Subject, unicode.IsControl):
 		err = refuse(ErrToken, "it does not say whom it is about", nil)
 	}
 	return out, err

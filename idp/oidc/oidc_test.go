@@ -157,6 +157,7 @@ func TestAttackTokensOfHostileProviders(t *testing.T) {
 		"nonce of another":       {claim("nonce", "b-nonce"), "this sign-in"},
 		"nonce of another type":  {claim("nonce", []string{"a-nonce"}), "signature, issuer"},
 		"no subject":             {claim("sub", nil), "whom"},
+		"subject with a line":    {claim("sub", "a\nb"), "whom"},
 		"endless subject":        {claim("sub", strings.Repeat("x", 300)), "whom"},
 	} {
 		w := newWorld(t)

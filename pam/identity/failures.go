@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -55,3 +56,8 @@ func (f *failureLog) drain(scribe *audit.Scribe) []audit.Entry {
 	clear(f.excess)
 	return out
 }
+
+// Counted counts a failure of another way to sign in, and says whether it is to
+// be written by itself: beyond a number, failures of one source are written
+// together.
+func (s *Service) Counted(from netip.Addr) bool { return s.failures.take(source(from), s.clock.Now()) }

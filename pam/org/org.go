@@ -39,6 +39,7 @@ type Settings struct {
 	AnonymousShares         bool `json:"anonymous_shares"`
 	RequestTimeoutSeconds   int  `json:"request_timeout_seconds"`
 	ApprovalCooldownSeconds int  `json:"approval_cooldown_seconds"`
+	SSOOnly                 bool `json:"sso_only,omitempty"` // changed by pam/sso alone
 }
 
 // DefaultSettings are those of a new organization.

@@ -167,6 +167,7 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, name, slug string, se
 	}
 	o := old
 	o.Name, o.Slug, o.Settings, o.Version, o.UpdatedAt = name, slug, settings, old.Version+1, s.clock.Now()
+	o.Settings.SSOOnly = old.Settings.SSOOnly
 	if err := o.validate(op); err != nil {
 		return Organization{}, err
 	}

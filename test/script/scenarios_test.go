@@ -138,6 +138,18 @@ var scenarios = []row{
 	{"DELETE /org/groups/{id}/members/{user_id}", "401 404 403 403 403 204 403 204 204 403 204 204 204", func(w *world, c *caller) ask {
 		return onGroup("/members/"+w.who["stranger"].id, nil)(w, c)
 	}},
+	{"GET /org/sso", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/sso")},
+	{"PATCH /org/sso", "401 200 403 403 403 403 403 200 200 403 403 403 200", func(*world, *caller) ask {
+		return ask{path: "/org/sso", body: v1.SSOSettingsIn{}}
+	}},
+	{"GET /org/sso/providers", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/sso/providers")},
+	{"POST /org/sso/providers", "401 201 403 403 403 403 403 201 201 403 403 403 201", func(w *world, _ *caller) ask {
+		return ask{path: "/org/sso/providers", body: w.ssoProvider()}
+	}},
+	{"GET /org/sso/providers/{id}", "401 404 403 403 403 403 403 200 200 403 403 200 200", onProvider("", nil)},
+	{"PATCH /org/sso/providers/{id}", "401 404 403 403 403 403 403 200 200 403 403 403 200", onProvider("", map[string]any{"enabled": false})},
+	{"DELETE /org/sso/providers/{id}", "401 404 403 403 403 403 403 204 204 403 403 403 204", onProvider("", nil)},
+	{"POST /org/sso/providers/{id}/test", "401 404 403 403 403 403 403 200 200 403 403 200 200", onProvider("/test", nil)},
 	{"GET /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/organizations")},
 	{"POST /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 201", func(w *world, _ *caller) ask {
 		return ask{path: "/organizations", body: v1.OrganizationIn{Name: w.unique("Organization")}}

@@ -1,0 +1,122 @@
+package v1
+
+import "time"
+
+// SSOSettings is how people sign in to the organization.
+type SSOSettings struct {
+	SSOOnly          bool   `json:"sso_only" doc:"People at home here sign in by a provider of the organization; owners with their password, too"`
+	LoginURL         string `json:"login_url" readOnly:"true" doc:"The page with the organization's providers"`
+	WorkloadAudience string `json:"workload_audience" readOnly:"true" doc:"What the tokens of programs must be for"`
+}
+
+// SSOSettingsIn is the body of PATCH /org/sso.
+type SSOSettingsIn struct {
+	SSOOnly bool `json:"sso_only"`
+}
+
+// SSOProviderIn is what an administrator says of a provider.
+type SSOProviderIn struct {
+	Name           string    `json:"name" maxLength:"64"`
+	Issuer         string    `json:"issuer" maxLength:"2048" doc:"Exactly as the provider writes it"`
+	ClientID       string    `json:"client_id" maxLength:"256"`
+	ClientSecret   *string   `json:"client_secret,omitempty" maxLength:"4096" writeOnly:"true" doc:"Absent: as it was; empty: a client without one"`
+	Scopes         []string  `json:"scopes,omitempty" maxItems:"20" doc:"Beside openid; default profile, email"`
+	AllowedDomains []string  `json:"allowed_domains,omitempty" maxItems:"50" doc:"Of the addresses that it may vouch for; none: any"`
+	GroupClaim     string    `json:"group_claim,omitempty" maxLength:"256"`
+	Rules          []SSORule `json:"rules,omitempty" maxItems:"200" doc:"What values of the group claim give"`
+	CreateUsers    bool      `json:"create_users,omitempty" doc:"Makes users of people with a verified address who are not here yet"`
+	DefaultRole    string    `json:"default_role,omitempty" enum:"admin,policy_manager,operator,auditor" doc:"Default operator"`
+	TrustMFA       bool      `json:"trust_mfa,omitempty" doc:"Its word (amr) that a second factor was shown counts"`
+	Enabled        bool      `json:"enabled,omitempty"`
+}
+
+// SSORule is what one value of the group claim gives.
+type SSORule struct {
+	Value    string   `json:"value" maxLength:"256"`
+	GroupIDs []string `json:"group_ids,omitempty" maxItems:"20" doc:"Groups with source claim"`
+	Role     string   `json:"role,omitempty" enum:"admin,policy_manager,operator,auditor"`
+}
+
+// SSOProvider is somebody who vouches for people.
+type SSOProvider struct {
+	ID             string    `json:"id"`
+	Type           string    `json:"type" enum:"oidc"`
+	Name           string    `json:"name"`
+	Issuer         string    `json:"issuer"`
+	ClientID       string    `json:"client_id"`
+	HasSecret      bool      `json:"has_secret"`
+	Scopes         []string  `json:"scopes"`
+	AllowedDomains []string  `json:"allowed_domains"`
+	GroupClaim     string    `json:"group_claim"`
+	Rules          []SSORule `json:"rules"`
+	CreateUsers    bool      `json:"create_users"`
+	DefaultRole    string    `json:"default_role"`
+	TrustMFA       bool      `json:"trust_mfa"`
+	Enabled        bool      `json:"enabled"`
+	CallbackURL    string    `json:"callback_url" doc:"To be registered with the provider as redirect URI"`
+	CreatedAt      time.Time `json:"created_at"`
+	UpdatedAt      time.Time `json:"updated_at"`
+}
+
+// SSOTest is whether a provider's documents can be read.
+type SSOTest struct {
+	OK      bool   `json:"ok"`
+	Problem string `json:"problem,omitempty"`
+}
+
+// SSOIdentity is whom a provider's subject is here.
+type SSOIdentity struct {
+	ID          string     `json:"id"`
+	UserID      string     `json:"user_id"`
+	Issuer      string     `json:"issuer"`
+	Subject     string     `json:"subject"`
+	Email       string     `json:"email" doc:"As the provider has said it the last time"`
+	LinkedBy    string     `json:"linked_by" enum:"self,email,created"`
+	CreatedAt   time.Time  `json:"created_at"`
+	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
+}
+
+// SSOOffers are the ways to sign in to an organization.
+type SSOOffers struct {
+	Providers []SSOOffer `json:"providers"`
+}
+
+// SSOOffer is one of them.
+type SSOOffer struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// SSOStartIn is the body of POST /auth/sso/start.
+type SSOStartIn struct {
+	Organization string `json:"organization" maxLength:"64" doc:"Its slug"`
+	ProviderID   string `json:"provider_id" maxLength:"64"`
+	Fresh        bool   `json:"fresh,omitempty" doc:"The provider is to ask who you are, even if it knows"`
+	Email        string `json:"email,omitempty" maxLength:"320" doc:"Handed on as a hint"`
+}
+
+// SSOLinkIn is the body of POST /me/sso-identities.
+type SSOLinkIn struct {
+	ProviderID string `json:"provider_id" maxLength:"64"`
+}
+
+// SSOStart is where the browser goes.
+type SSOStart struct {
+	URL string `json:"url"`
+}
+
+// SSOFinishIn is the body of POST /auth/sso/finish: what the provider has sent
+// the browser back with.
+type SSOFinishIn struct {
+	ProviderID string `json:"provider_id" maxLength:"64" doc:"From the path of the redirect address"`
+	State      string `json:"state" maxLength:"256"`
+	Code       string `json:"code,omitempty" maxLength:"4096"`
+	Iss        string `json:"iss,omitempty" maxLength:"2048"`
+	Error      string `json:"error,omitempty" maxLength:"256"`
+}
+
+// SSOFinish is a login by cookie, or an account that was linked.
+type SSOFinish struct {
+	Linked bool          `json:"linked"`
+	Login  *ConsoleLogin `json:"login,omitempty"`
+}

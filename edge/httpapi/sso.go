@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"context"
+
+	v1 "vaultpam/api/v1"
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/sso"
+)
+
+func (a *API) providerOf(p sso.Provider) v1.SSOProvider {
+	out := v1.SSOProvider{
+		ID: string(p.ID), Type: "oidc", Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, HasSecret: p.Sealed != nil, Scopes: p.Scopes, AllowedDomains: p.Domains, GroupClaim: p.GroupClaim,
+		CreateUsers: p.Creates, DefaultRole: string(p.DefaultRole), TrustMFA: p.TrustsMFA, Enabled: p.Enabled, CallbackURL: a.SSO.CallbackURL(p.ID), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
+		Rules: make([]v1.SSORule, len(p.Rules)),
+	}
+	for i, r := range p.Rules {
+		out.Rules[i] = v1.SSORule{Value: r.Value, Role: string(r.Role), GroupIDs: make([]string, len(r.Groups))}
+		for j, g := range r.Groups {
+			out.Rules[i].GroupIDs[j] = string(g)
+		}
+	}
+	return out
+}
+
+func (a *API) providerReply(p sso.Provider, err error) (*versioned[v1.SSOProvider], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &versioned[v1.SSOProvider]{etag(p.Version), a.providerOf(p)}, nil
+}
+
+func providerSettings(in v1.SSOProviderIn) sso.Settings {
+	out := sso.Settings{
+		Name: in.Name, Issuer: in.Issuer, ClientID: in.ClientID, Scopes: in.Scopes, Domains: in.AllowedDomains, GroupClaim: in.GroupClaim,
+		Creates: in.CreateUsers, DefaultRole: pam.Role(in.DefaultRole), TrustsMFA: in.TrustMFA, Enabled: in.Enabled,
+	}
+	for _, r := range in.Rules {
+		rule := sso.Rule{Value: r.Value, Role: pam.Role(r.Role)}
+		for _, g := range r.GroupIDs {
+			rule.Groups = append(rule.Groups, pam.GroupID(g))
+		}
+		out.Rules = append(out.Rules, rule)
+	}
+	return out
+}
+
+func (a *API) ssoSettings(ctx context.Context, actor pam.Actor, only bool) (*answer[v1.SSOSettings], error) {
+	o, err := a.Orgs.Get(ctx, actor)
+	return reply(v1.SSOSettings{SSOOnly: only, LoginURL: a.publicURL() + "/login/" + o.Slug, WorkloadAudience: a.SSO.Audience()}, err)
+}
+
+func (a *API) publicURL() string { return a.SSO.URL() }
+
+func (a *API) getSSO(ctx context.Context, actor pam.Actor, _ *nothing) (*answer[v1.SSOSettings], error) {
+	only, err := a.SSO.Only(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
+	return a.ssoSettings(ctx, actor, only)
+}
+
+func (a *API) patchSSO(ctx context.Context, actor pam.Actor, in *Raw) (*answer[v1.SSOSettings], error) {
+	only, err := a.SSO.Only(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
+	body, err := decode[v1.SSOSettingsIn](a, v1.SSOSettingsIn{SSOOnly: only}, in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.SSO.SetOnly(ctx, actor, body.SSOOnly); err != nil {
+		return nil, err
+	}
+	return a.ssoSettings(ctx, actor, body.SSOOnly)
+}
+
+func (a *API) listProviders(ctx context.Context, actor pam.Actor, in *Page) (*listOf[v1.SSOProvider], error) {
+	rows, err := a.SSO.List(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
+	return newList("/org/sso/providers", nil, Page{}, rows, sso.Provider.Cursor, a.providerOf), nil
+}
+
+func (a *API) postProvider(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.SSOProvider], error) {
+	body, err := decode[v1.SSOProviderIn](a, v1.SSOProviderIn{Scopes: []string{"profile", "email"}}, in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	var clientSecret secret.Value
+	if body.ClientSecret != nil {
+		clientSecret = secret.FromString(*body.ClientSecret)
+		defer clientSecret.Wipe()
+	}
+	return a.providerReply(a.SSO.Create(ctx, actor, providerSettings(body), clientSecret))
+}
+
+func (a *API) getProvider(ctx context.Context, actor pam.Actor, in *ByID) (*versioned[v1.SSOProvider], error) {
+	return a.providerReply(a.SSO.ByID(ctx, actor, pam.ProviderID(in.ID)))
+}
+
+func (a *API) patchProvider(ctx context.Context, actor pam.Actor, in *change) (*versioned[v1.SSOProvider], error) {
+	version, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	old, err := a.SSO.ByID(ctx, actor, pam.ProviderID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	was := a.providerOf(old)
+	body, err := decode[v1.SSOProviderIn](a, v1.SSOProviderIn{
+		Name: was.Name, Issuer: was.Issuer, ClientID: was.ClientID, Scopes: was.Scopes, AllowedDomains: was.AllowedDomains, GroupClaim: was.GroupClaim, Rules: was.Rules,
+		CreateUsers: was.CreateUsers, DefaultRole: was.DefaultRole, TrustMFA: was.TrustMFA, Enabled: was.Enabled,
+	}, in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	if version == 0 {
+		version = old.Version // what the patch was applied to
+	}
+	var clientSecret *secret.Value
+	if body.ClientSecret != nil {
+		v := secret.FromString(*body.ClientSecret)
+		defer v.Wipe()
+		clientSecret = &v
+	}
+	return a.providerReply(a.SSO.Update(ctx, actor, old.ID, version, providerSettings(body), clientSecret))
+}
+
+func (a *API) deleteProvider(ctx context.Context, actor pam.Actor, in *removal) (*nothing, error) {
+	version, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.SSO.Delete(ctx, actor, pam.ProviderID(in.ID), version)
+}
+
+func (a *API) testProvider(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.SSOTest], error) {
+	err := a.SSO.Test(ctx, actor, pam.ProviderID(in.ID))
+	if pam.Is(err, pam.Unreachable) {
+		return &answer[v1.SSOTest]{v1.SSOTest{Problem: fromError(err).message}}, nil
+	}
+	return reply(v1.SSOTest{OK: true}, err)
+}

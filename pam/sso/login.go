@@ -1,0 +1,391 @@
+package sso
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
+	"time"
+
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/policy"
+)
+
+// A sign-in begins in one browser and ends in the same: the browser keeps a
+// secret in a cookie, and what goes to the provider follows from that and the
+// state. So an answer that somebody else was given is worth nothing to us, and
+// one that was given to us is worth nothing to somebody else. The store has
+// hashes alone.
+
+// tokenSize is the length of a state, and of what a browser keeps.
+const tokenSize = 43
+
+// Started is a sign-in that has begun.
+type Started struct {
+	URL     string       // where the person is to go
+	Browser secret.Value // what the browser is to keep
+}
+
+// Offered are the providers of the organization with that slug. An
+// organization that there is not has none, like one without any.
+func (s *Service) Offered(ctx context.Context, slug string) ([]Provider, error) {
+	out, err := s.Store.EnabledProviders(ctx, slug)
+	return out, pam.Wrap("list sign-in providers", err)
+}
+
+// Begin is how a sign-in begins.
+type Begin struct {
+	Fresh   bool   // the person is to authenticate anew
+	Hint    string // their address, if they have given one
+	Browser string // what the browser keeps from another sign-in under way; "" if nothing
+}
+
+// Start begins a sign-in.
+func (s *Service) Start(ctx context.Context, slug string, id pam.ProviderID, b Begin) (Started, error) {
+	const op = "start sign-in"
+	offered, err := s.Store.EnabledProviders(ctx, slug)
+	if err != nil {
+		return Started{}, pam.Wrap(op, err)
+	}
+	for _, p := range offered {
+		if p.ID == id {
+			return s.start(ctx, op, p, "", b)
+		}
+	}
+	return Started{}, pam.Errorf(pam.NotFound, op, "There is no such way to sign in.")
+}
+
+// StartLink begins what ends with an identity that signs the actor in.
+func (s *Service) StartLink(ctx context.Context, a pam.Actor, id pam.ProviderID, b Begin) (Started, error) {
+	const op = "link sign-in"
+	if err := s.mayLink(op, a); err != nil {
+		return Started{}, err
+	}
+	p, err := s.Store.SSOProvider(ctx, a.Org, id)
+	if err == nil && !p.Enabled {
+		err = &pam.Error{Kind: pam.NotFound}
+	}
+	if err != nil {
+		return Started{}, pam.Wrap(op, err)
+	}
+	return s.start(ctx, op, p, a.User, b)
+}
+
+// mayLink says whether an actor may make another way to sign in as themselves.
+// Not by what somebody else has vouched for: else one provider could open the
+// door to the next.
+func (s *Service) mayLink(op string, a pam.Actor) error {
+	switch {
+	case a.Token != pam.LoginToken || a.Only != "":
+		return pam.Errorf(pam.Denied, op, "Sign in with your password to do this.")
+	case !a.Fresh(s.Clock.Now()):
+		return &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	}
+	return nil
+}
+
+func (s *Service) start(ctx context.Context, op string, p Provider, link pam.UserID, b Begin) (Started, error) {
+	state, err := s.random()
+	if err != nil {
+		return Started{}, pam.Wrap(op, err)
+	}
+	browser := b.Browser
+	if !wellFormed(browser) {
+		if browser, err = s.random(); err != nil {
+			return Started{}, pam.Wrap(op, err)
+		}
+	}
+	trust := Trust{Issuer: p.Issuer, ClientID: p.ClientID, Scopes: p.Scopes, RedirectURL: s.CallbackURL(p.ID)}
+	to, err := s.OIDC.AuthURL(ctx, trust, Ask{State: state, Nonce: derived(browser, state, "nonce"), Verifier: derived(browser, state, "verifier"), Fresh: b.Fresh, Hint: b.Hint})
+	if err != nil {
+		return Started{}, pam.Wrap(op, err)
+	}
+	now := s.Clock.Now()
+	a := Attempt{
+		State: hash(state), Browser: hash(browser), Org: p.Org, Provider: p.ID, Link: link, Fresh: b.Fresh, CreatedAt: now, ExpiresAt: now.Add(AttemptTTL),
+	}
+	if err := s.Store.CreateAttempt(ctx, a, maxAttempts); err != nil {
+		return Started{}, pam.Wrap(op, err)
+	}
+	return Started{URL: to, Browser: secret.FromString(browser)}, nil
+}
+
+func (s *Service) random() (string, error) {
+	var raw [32]byte
+	if _, err := io.ReadFull(s.Rand, raw[:]); err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(raw[:]), nil
+}
+
+func wellFormed(text string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	return err == nil && len(text) == tokenSize && len(raw) == 32
+}
+
+func hash(text string) [32]byte { return sha256.Sum256([]byte(text)) }
+
+func derived(browser, state, use string) string {
+	m := hmac.New(sha256.New, []byte(browser))
+	m.Write([]byte("vaultpam sso v1 " + use + " " + state))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+// Finish is what a browser comes back with.
+type Finish struct {
+	Provider                   pam.ProviderID // whose redirect address it was
+	State, Code, Issuer, Error string
+	Browser                    string    // what it has kept
+	Actor                      pam.Actor // who is signed in there; nobody: no User
+}
+
+// Finish ends a sign-in with somebody's word for a person, or with an identity
+// linked to the actor, which signs nobody in: then User is "".
+func (s *Service) Finish(ctx context.Context, in Finish, c Client) (pam.Assertion, error) {
+	const op = "finish sign-in"
+	over := pam.Errorf(pam.AuthFailed, op, "This sign-in is over, or was begun in another browser. Begin again.")
+	if !wellFormed(in.State) || !wellFormed(in.Browser) {
+		return pam.Assertion{}, over
+	}
+	attempt, err := s.Store.TakeAttempt(ctx, hash(in.State), hash(in.Browser), in.Provider, s.Clock.Now())
+	if pam.Is(err, pam.NotFound) {
+		return pam.Assertion{}, over
+	}
+	if err != nil {
+		return pam.Assertion{}, pam.Wrap(op, err)
+	}
+	p, err := s.Store.SSOProvider(ctx, attempt.Org, attempt.Provider)
+	if pam.Is(err, pam.NotFound) || err == nil && !p.Enabled {
+		return pam.Assertion{}, over
+	}
+	if err != nil {
+		return pam.Assertion{}, pam.Wrap(op, err)
+	}
+	claims, err := s.exchange(ctx, p, in)
+	if err == nil {
+		var out pam.Assertion
+		if out, err = s.arrive(ctx, op, p, attempt, claims, in.Actor, c); err == nil {
+			return out, nil
+		}
+	}
+	return pam.Assertion{}, s.refused(ctx, op, p, claims.Subject, c, err)
+}
+
+func (s *Service) exchange(ctx context.Context, p Provider, in Finish) (Claims, error) {
+	trust := Trust{Issuer: p.Issuer, ClientID: p.ClientID, Scopes: p.Scopes, RedirectURL: s.CallbackURL(p.ID)}
+	if p.Sealed != nil {
+		var err error
+		if trust.Secret, err = s.Sealer.Open(ctx, p.binding(), p.Sealed); err != nil {
+			return Claims{}, err
+		}
+		defer trust.Secret.Wipe()
+	}
+	return s.OIDC.Exchange(ctx, trust, Answer{
+		Code: in.Code, Issuer: in.Issuer, Error: in.Error, Nonce: derived(in.Browser, in.State, "nonce"), Verifier: derived(in.Browser, in.State, "verifier"),
+	})
+}
+
+// refused writes down why somebody did not get in, and gives the reason back.
+func (s *Service) refused(ctx context.Context, op string, p Provider, subject string, c Client, err error) error {
+	err = pam.Wrap(op, err)
+	if kind := pam.KindOf(err); kind != pam.AuthFailed && kind != pam.Unreachable && kind != pam.Denied || !s.Counted(c.From) {
+		return err
+	}
+	public := ""
+	if e, ok := err.(*pam.Error); ok {
+		public = e.Public
+	}
+	e := s.Scribe.Entry(pam.Actor{Token: pam.SystemToken, Org: p.Org, From: c.From, RequestID: c.RequestID}, audit.SSOLoginRefused, p.party(),
+		map[string]any{"issuer": p.Issuer, "subject": subject, "reason": public})
+	if err := s.Events.Append(ctx, p.Org, e); err != nil {
+		return pam.Wrap(op, err)
+	}
+	return err
+}
+
+// stranger is the refusal of whomever nobody here is known to be.
+func stranger(op string) error {
+	return pam.Errorf(pam.AuthFailed, op, "Nobody here is linked to this account. Sign in as before and link it in your profile, or ask an administrator.")
+}
+
+// arrive finds out whom a subject is here, and makes of them what the rules
+// say.
+func (s *Service) arrive(ctx context.Context, op string, p Provider, attempt Attempt, claims Claims, actor pam.Actor, c Client) (pam.Assertion, error) {
+	now := s.Clock.Now()
+	at := authenticatedAt(claims, now)
+	if attempt.Fresh && (at == nil || at.Before(attempt.CreatedAt.Add(-time.Minute))) {
+		return pam.Assertion{}, pam.Errorf(pam.AuthFailed, op, "The provider does not say that it has asked you again who you are.")
+	}
+	if at == nil {
+		at = &now
+	}
+	w := newcomer{p: p, claims: claims, now: now, c: c}
+	var err error
+	if attempt.Link != "" {
+		err = s.link(ctx, op, &w, attempt.Link, actor)
+	} else {
+		err = s.find(ctx, op, &w)
+	}
+	if err != nil {
+		return pam.Assertion{}, err
+	}
+	if err := s.apply(ctx, &w); err != nil {
+		return pam.Assertion{}, err
+	}
+	if err := s.Store.Arrive(ctx, p.Org, w.arrival, w.entries(s)...); err != nil {
+		return pam.Assertion{}, err
+	}
+	out := pam.Assertion{Org: p.Org, User: w.person.User, Provider: p.ID, Identity: w.arrival.Identity.ID, At: *at, SecondFactor: p.TrustsMFA && claims.secondFactor()}
+	if attempt.Link != "" {
+		out.User = ""
+	}
+	return out, nil
+}
+
+// link gives the subject to the person who has asked for that in this browser,
+// and still sits there.
+func (s *Service) link(ctx context.Context, op string, w *newcomer, user pam.UserID, actor pam.Actor) error {
+	if actor.User != user || actor.Org != w.p.Org {
+		return pam.Errorf(pam.AuthFailed, op, "Sign in again, and link the account from your profile.")
+	}
+	if err := s.mayLink(op, actor); err != nil {
+		return err
+	}
+	person, err := s.Store.Person(ctx, w.p.Org, user)
+	if err != nil {
+		return err
+	}
+	w.person = person
+	taken, err := s.Store.Identity(ctx, w.p.Org, w.p.Issuer, w.claims.Subject)
+	if err == nil && taken.User == user {
+		w.arrival.Identity = taken
+		return nil
+	}
+	if err == nil {
+		return pam.Errorf(pam.Conflict, op, "This account is linked to somebody else.")
+	}
+	if !pam.Is(err, pam.NotFound) {
+		return err
+	}
+	if err := s.unlinked(ctx, w, user); err != nil {
+		return pam.Errorf(pam.Conflict, op, "You are linked to another account of this provider. Remove that first.")
+	}
+	w.make(s, BySelf)
+	return nil
+}
+
+// unlinked is nil where the person has no identity of this issuer yet.
+func (s *Service) unlinked(ctx context.Context, w *newcomer, user pam.UserID) error {
+	_, err := s.Store.IdentityOf(ctx, w.p.Org, w.p.Issuer, user)
+	if pam.Is(err, pam.NotFound) {
+		return nil
+	}
+	if err == nil {
+		return &pam.Error{Kind: pam.Conflict}
+	}
+	return err
+}
+
+// find says whom a subject is: whoever it was before; else a person at home
+// here with the verified address that it has; else somebody new. Only the
+// first rests on nothing but the subject. A provider vouches by address for
+// nobody who is at home elsewhere, nor for owners and administrators of the
+// instance: those are above whoever administers this organization.
+func (s *Service) find(ctx context.Context, op string, w *newcomer) error {
+	known, err := s.Store.Identity(ctx, w.p.Org, w.p.Issuer, w.claims.Subject)
+	if err == nil {
+		w.arrival.Identity = known
+		w.person, err = s.Store.Person(ctx, w.p.Org, known.User)
+		if err == nil && !w.person.Active {
+			err = pam.Errorf(pam.AuthFailed, op, "You are no active member of this organization.")
+		}
+		return err
+	}
+	if !pam.Is(err, pam.NotFound) {
+		return err
+	}
+	email, ok := w.claims.email(w.p.Domains)
+	if !ok {
+		return stranger(op)
+	}
+	w.person, err = s.Store.PersonByEmail(ctx, w.p.Org, email)
+	switch {
+	case pam.Is(err, pam.NotFound) && w.p.Creates:
+		w.person = Person{User: pam.UserID(s.IDs.New(pam.PrefixUser)), Email: email, Home: w.p.Org, Role: w.p.DefaultRole, Active: true}
+		w.arrival.Person = &NewUser{Email: email, Name: w.claims.name(email)}
+		w.make(s, ByCreated)
+		return nil
+	case pam.Is(err, pam.NotFound):
+		return stranger(op)
+	case err != nil:
+		return err
+	case w.person.Home != w.p.Org, !w.person.Active, w.person.Machine, w.person.InstanceAdmin, w.person.Role == pam.Owner:
+		return stranger(op)
+	}
+	// An address that somebody else has now does not make them who had it.
+	if err := s.unlinked(ctx, w, w.person.User); err != nil {
+		if pam.Is(err, pam.Conflict) {
+			return stranger(op)
+		}
+		return err
+	}
+	w.make(s, ByEmail)
+	return nil
+}
+
+// Identities lists those of the organization, or the actor's own where they
+// may see no others.
+func (s *Service) Identities(ctx context.Context, a pam.Actor, own bool) ([]Identity, error) {
+	const op = "list linked accounts"
+	user := a.User
+	if !own {
+		if err := s.may(op, a, policy.SSORead); err != nil {
+			return nil, err
+		}
+		user = ""
+	}
+	out, err := s.Store.Identities(ctx, a.Org, user)
+	return out, pam.Wrap(op, err)
+}
+
+// Unlink takes an identity away: the actor's own, or, by an administrator, that
+// of somebody who does not stand above them.
+func (s *Service) Unlink(ctx context.Context, a pam.Actor, id pam.IdentityID, own bool) error {
+	const op = "unlink account"
+	var user pam.UserID
+	if own {
+		if a.Token != pam.LoginToken {
+			return pam.Errorf(pam.Denied, op, "A personal access token cannot do this.")
+		}
+		if !a.Fresh(s.Clock.Now()) {
+			return &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+		}
+		user = a.User
+	} else if err := s.may(op, a, policy.SSOWrite); err != nil {
+		return err
+	}
+	all, err := s.Store.Identities(ctx, a.Org, user)
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	for _, i := range all {
+		if i.ID != id {
+			continue
+		}
+		if !own {
+			p, err := s.Store.Person(ctx, a.Org, i.User)
+			if err != nil {
+				return pam.Wrap(op, err)
+			}
+			if p.Role.Above(a.Role) {
+				return &pam.Error{Kind: pam.Denied, Op: op}
+			}
+		}
+		e := s.Scribe.Entry(a, audit.SSOIdentityUnlinked, audit.Party{Type: "user", ID: string(i.User), Name: i.Email}, map[string]any{"issuer": i.Issuer, "subject": i.Subject})
+		return pam.Wrap(op, s.Store.Unlink(ctx, a.Org, id, user, e))
+	}
+	return &pam.Error{Kind: pam.NotFound, Op: op}
+}
