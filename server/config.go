@@ -20,25 +20,25 @@ import (
 // VAULTPAM_ variable and a key of the YAML file, under one name. A flag wins
 // over a variable, a variable over the file.
 type Config struct {
-	Dev         bool
-	DataDir     string
-	DatabaseURL string
-	KeyFile     string
-	Listen      string
-	SSHListen   string
-	PublicURL   string
-	TLSCert     string
-	TLSKey      string
-	ACMEDomains []string
-	ACMEEmail   string
-	Recordings  string
-	Proxies     string
-	RateLimits  string
-	LocalAllow  []string
-	// OutboundAllow are networks beside the public addresses.
-	OutboundAllow []string
-	Metrics       string
-	MetricsToken  string
+	Dev          bool
+	DataDir      string
+	DatabaseURL  string
+	KeyFile      string
+	Listen       string
+	SSHListen    string
+	PublicURL    string
+	TLSCert      string
+	TLSKey       string
+	ACMEDomains  []string
+	ACMEEmail    string
+	Recordings   string
+	Proxies      string
+	RateLimits   string
+	LocalAllow   []string
+	Metrics      string
+	MetricsToken string
+
+	OutboundAllow []string // networks beside the public addresses
 
 	LoginTTL          time.Duration
 	ConsoleTTL        time.Duration
