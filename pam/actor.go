@@ -110,10 +110,11 @@ type TokenKind string
 
 // The kinds of token.
 const (
-	LoginToken    TokenKind = "login"    // vps_
-	PersonalToken TokenKind = "personal" // vpt_
-	NativeLogin   TokenKind = "native"   // a native protocol's own authentication, such as SSH's
-	SystemToken   TokenKind = "system"   // the server itself: jobs, init, dev seeding
+	LoginToken     TokenKind = "login"    // vps_
+	PersonalToken  TokenKind = "personal" // vpt_
+	NativeLogin    TokenKind = "native"   // a native protocol's own authentication, such as SSH's
+	SystemToken    TokenKind = "system"   // the server itself: jobs, init, dev seeding
+	DirectoryToken TokenKind = "scim"     // vpc_: a directory that fills an organization; nobody's, and without a role
 )
 
 // Actor is who asks. It is passed as an explicit argument to every service

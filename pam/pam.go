@@ -40,6 +40,7 @@ type (
 	ProviderID     string // sso_
 	IdentityID     string // idn_: whom a provider's subject is
 	WorkloadRuleID string // wlr_
+	SCIMTokenID    string // sct_: what a directory shows to fill an organization
 )
 
 // Prefixes of the ids, as the public contract names them.
@@ -67,6 +68,7 @@ const (
 	PrefixProvider     = "sso_"
 	PrefixIdentity     = "idn_"
 	PrefixWorkloadRule = "wlr_"
+	PrefixSCIMToken    = "sct_"
 	PrefixReview       = "rvw_"
 	PrefixReviewItem   = "rvi_"
 )

@@ -37,6 +37,7 @@ import (
 	"vaultpam/pam/invitation"
 	"vaultpam/pam/org"
 	"vaultpam/pam/outbox"
+	"vaultpam/pam/provisioning"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/review"
@@ -72,6 +73,7 @@ type Server struct {
 	checkouts     *checkout.Service
 	confirmations *confirmation.Service
 	groups        *usergroup.Service
+	provisioning  *provisioning.Service
 	outbox        *outbox.Service
 	invitations   *invitation.Service
 	sso           *sso.Service
@@ -202,6 +204,7 @@ func (s *Server) assemble() error {
 	s.policies = rulebook.New(s.db, s.rules, s.scribe, s.clock, s.ids)
 	s.confirmations = confirmation.New(s.db, s.scribe, s.clock, s.ids)
 	s.groups = usergroup.New(s.db, s.scribe, s.clock, s.ids)
+	s.provisioning = provisioning.New(provisioning.Deps{Store: s.db, Tokens: s.identity, Events: events, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
 	s.reviews = review.New(review.Deps{Store: s.db, Decider: decider{s.policies}, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
 	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
 	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)
@@ -251,7 +254,8 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
 		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
-		Vault: vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
+		Provisioning: s.provisioning,
+		Vault:        vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})
 }

@@ -29,33 +29,69 @@ func groupsOf(ctx context.Context, q querier, org pam.OrgID, user pam.UserID) ([
 
 // CreateGroup is group.Store's.
 func (db *DB) CreateGroup(ctx context.Context, org pam.OrgID, g group.Group, entries ...audit.Entry) error {
-	return db.write(ctx, "create group", func(ctx context.Context, tx *Tx) error {
-		if err := lockOrg(ctx, tx, org); err != nil {
-			return err
-		}
-		n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM org_groups WHERE org_id = ?`, org)
-		if err != nil {
-			return err
-		}
-		if n >= group.MaxGroups {
-			return pam.Errorf(pam.Conflict, "", "An organization has at most %d groups.", group.MaxGroups)
-		}
-		n, err = tx.exec(ctx, `INSERT INTO org_groups (org_id, group_id, name, sort_key, source, version, created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)
-			ON CONFLICT (org_id, sort_key) DO NOTHING`,
-			org, g.ID, g.Name, naming.Key(g.Name), g.Source, g.CreatedBy, micros(g.CreatedAt), micros(g.UpdatedAt))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return errGroupName()
-		}
-		tx.changed(org, pam.SubjectGroup, string(g.ID))
-		return joinGroup(ctx, tx, org, g.ID, g.Members, micros(g.CreatedAt))
-	}, entries...)
+	return db.write(ctx, "create group", func(ctx context.Context, tx *Tx) error { return insertGroup(ctx, tx, org, g) }, entries...)
+}
+
+func insertGroup(ctx context.Context, tx *Tx, org pam.OrgID, g group.Group) error {
+	if err := lockOrg(ctx, tx, org); err != nil {
+		return err
+	}
+	n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM org_groups WHERE org_id = ?`, org)
+	if err != nil {
+		return err
+	}
+	if n >= group.MaxGroups {
+		return pam.Errorf(pam.Conflict, "", "An organization has at most %d groups.", group.MaxGroups)
+	}
+	n, err = tx.exec(ctx, `INSERT INTO org_groups (org_id, group_id, name, sort_key, source, version, created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)
+		ON CONFLICT (org_id, sort_key) DO NOTHING`,
+		org, g.ID, g.Name, naming.Key(g.Name), g.Source, g.CreatedBy, micros(g.CreatedAt), micros(g.UpdatedAt))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return errGroupName()
+	}
+	tx.changed(org, pam.SubjectGroup, string(g.ID))
+	return joinGroup(ctx, tx, org, g.ID, g.Members, micros(g.CreatedAt))
 }
 
 func errGroupName() error {
 	return &pam.Error{Kind: pam.Conflict, Public: "There is a group of this name already."}
+}
+
+func renameGroup(ctx context.Context, tx *Tx, org pam.OrgID, id pam.GroupID, name string) error {
+	taken, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM org_groups WHERE org_id = ? AND sort_key = ? AND group_id <> ?`, org, naming.Key(name), id)
+	if err != nil {
+		return err
+	}
+	if taken > 0 {
+		return errGroupName()
+	}
+	_, err = tx.exec(ctx, `UPDATE org_groups SET name = ?, sort_key = ? WHERE org_id = ? AND group_id = ?`, name, naming.Key(name), org, id)
+	return err
+}
+
+func leaveGroup(ctx context.Context, tx *Tx, org pam.OrgID, id pam.GroupID, users []pam.UserID) error {
+	for part := range slices.Chunk(users, 256) {
+		in, args := inList(part)
+		if _, err := tx.exec(ctx, `DELETE FROM group_members WHERE org_id = ? AND group_id = ? AND user_id IN `+in, append([]any{org, id}, args...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillGroup is joinGroup for a group that may have members already.
+func fillGroup(ctx context.Context, tx *Tx, org pam.OrgID, id pam.GroupID, users []pam.UserID, at int64) error {
+	if err := joinGroup(ctx, tx, org, id, users, at); err != nil {
+		return err
+	}
+	n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM group_members WHERE org_id = ? AND group_id = ?`, org, id)
+	if err == nil && n > group.MaxMembers {
+		err = invalid("member_ids", fmt.Sprintf("are more than %d", group.MaxMembers))
+	}
+	return err
 }
 
 // joinGroup brings users into a group. Only members of the organization can
@@ -141,22 +177,12 @@ func (db *DB) ChangeGroup(ctx context.Context, org pam.OrgID, id pam.GroupID, ve
 		}
 		tx.changed(org, pam.SubjectGroup, string(id))
 		if c.Name != "" {
-			taken, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM org_groups WHERE org_id = ? AND sort_key = ? AND group_id <> ?`, org, naming.Key(c.Name), id)
-			if err != nil {
-				return err
-			}
-			if taken > 0 {
-				return errGroupName()
-			}
-			if _, err := tx.exec(ctx, `UPDATE org_groups SET name = ?, sort_key = ? WHERE org_id = ? AND group_id = ?`, c.Name, naming.Key(c.Name), org, id); err != nil {
+			if err := renameGroup(ctx, tx, org, id, c.Name); err != nil {
 				return err
 			}
 		}
-		for part := range slices.Chunk(c.Remove, 256) {
-			in, args := inList(part)
-			if _, err := tx.exec(ctx, `DELETE FROM group_members WHERE org_id = ? AND group_id = ? AND user_id IN `+in, append([]any{org, id}, args...)...); err != nil {
-				return err
-			}
+		if err := leaveGroup(ctx, tx, org, id, c.Remove); err != nil {
+			return err
 		}
 		if len(c.Add) == 0 {
 			return nil
@@ -168,14 +194,7 @@ func (db *DB) ChangeGroup(ctx context.Context, org pam.OrgID, id pam.GroupID, ve
 		if slices.ContainsFunc(safes, func(s pam.SafeID) bool { return !slices.Contains(c.Safes, s) }) {
 			return &pam.Error{Kind: pam.Conflict, Public: "The group got a role in a safe meanwhile."}
 		}
-		if err := joinGroup(ctx, tx, org, id, c.Add, micros(c.At)); err != nil {
-			return err
-		}
-		n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM group_members WHERE org_id = ? AND group_id = ?`, org, id)
-		if err == nil && n > group.MaxMembers {
-			err = invalid("member_ids", fmt.Sprintf("are more than %d", group.MaxMembers))
-		}
-		return err
+		return fillGroup(ctx, tx, org, id, c.Add, micros(c.At))
 	}, entries...)
 }
 

@@ -170,18 +170,26 @@ func (db *DB) RemoveOrgMember(ctx context.Context, id pam.OrgID, old org.Member,
 			`SELECT 1 FROM memberships WHERE org_id = ? AND user_id = ?`, id, old.User); err != nil {
 			return err
 		}
-		for _, text := range []string{
-			`DELETE FROM safe_members WHERE org_id = ? AND holder_id = ?`,
-			`DELETE FROM group_members WHERE org_id = ? AND user_id = ?`,
-			`DELETE FROM access_tokens WHERE org_id = ? AND user_id = ?`,
-		} {
-			if _, err := tx.exec(ctx, text, id, old.User); err != nil {
-				return err
-			}
+		if err := endMembership(ctx, tx, id, old.User); err != nil {
+			return err
 		}
-		tx.changed(id, pam.SubjectMember, string(old.User))
 		return ownerLeft(ctx, tx, id)
 	}, e)
+}
+
+// endMembership ends what rested on a membership that is over.
+func endMembership(ctx context.Context, tx *Tx, id pam.OrgID, user pam.UserID) error {
+	for _, text := range []string{
+		`DELETE FROM safe_members WHERE org_id = ? AND holder_id = ?`,
+		`DELETE FROM group_members WHERE org_id = ? AND user_id = ?`,
+		`DELETE FROM access_tokens WHERE org_id = ? AND user_id = ?`,
+	} {
+		if _, err := tx.exec(ctx, text, id, user); err != nil {
+			return err
+		}
+	}
+	tx.changed(id, pam.SubjectMember, string(user))
+	return nil
 }
 
 // TransferOwnership implements org.Store.

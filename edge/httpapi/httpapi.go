@@ -33,6 +33,7 @@ import (
 	"vaultpam/pam/identity"
 	"vaultpam/pam/invitation"
 	"vaultpam/pam/org"
+	"vaultpam/pam/provisioning"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/review"
@@ -59,6 +60,7 @@ type Deps struct {
 	Groups        *group.Service
 	Invitations   *invitation.Service
 	SSO           *sso.Service
+	Provisioning  *provisioning.Service
 	Safes         *safe.Service
 	Resources     *resource.Service
 	Accounts      *account.Service

@@ -75,6 +75,9 @@ func (a *API) routes() {
 	serve(a, route{"PATCH /org/sso/providers/{id}", "Change a provider", member, "-", ok, sensitive, typeOf[v1.SSOProviderIn]()}, a.patchProvider)
 	serve(a, route{"DELETE /org/sso/providers/{id}", "Believe a provider no more; logins by it end", member, "-", none, sensitive, nil}, a.deleteProvider)
 	serve(a, route{"POST /org/sso/providers/{id}/test", "See whether a provider's documents can be read", member, "org:read", ok, sensitive, nil}, a.testProvider)
+	serve(a, route{"GET /org/sso/scim-tokens", "The tokens with which directories fill the organization by SCIM", member, "org:read", ok, 0, nil}, a.listSCIMTokens)
+	serve(a, route{"POST /org/sso/scim-tokens", "Make such a token; it is shown this once", member, "-", created, sensitive | secrets, nil}, a.postSCIMToken)
+	serve(a, route{"DELETE /org/sso/scim-tokens/{id}", "Shut a directory out; what it brought stays", member, "-", none, sensitive, nil}, a.deleteSCIMToken)
 	serve(a, route{"GET /organizations", "All organizations, for an administrator of the instance", person, "-", ok, 0, nil}, a.listOrganizations)
 	serve(a, route{"POST /organizations", "Make an organization", person, "-", created, sensitive, nil}, a.postOrganization)
 

@@ -69,6 +69,9 @@ func (s *Scribe) Entry(a pam.Actor, t Type, target Party, metadata map[string]an
 	if a.Token == pam.SystemToken && a.User == "" {
 		e.Actor = Party{Type: "system", Name: "server"}
 	}
+	if a.Token == pam.DirectoryToken {
+		e.Actor = Party{Type: "scim_token", ID: a.TokenID, Name: a.Name}
+	}
 	if a.From.IsValid() {
 		e.SourceIP = a.From.Unmap().String()
 	}

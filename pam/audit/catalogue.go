@@ -62,6 +62,10 @@ const (
 	WorkloadRuleCreated    Type = "WORKLOAD_RULE_CREATED"
 	WorkloadRuleUpdated    Type = "WORKLOAD_RULE_UPDATED"
 	WorkloadRuleDeleted    Type = "WORKLOAD_RULE_DELETED"
+	SCIMTokenCreated       Type = "SCIM_TOKEN_CREATED"
+	SCIMTokenDeleted       Type = "SCIM_TOKEN_DELETED"
+	SCIMRefused            Type = "SCIM_REFUSED"
+	MemberUpdated          Type = "MEMBER_UPDATED"
 
 	// Access.
 	SafeCreated              Type = "SAFE_CREATED"
@@ -209,6 +213,10 @@ var Catalogue = []Spec{
 	{WorkloadRuleCreated, title(WorkloadRuleCreated), "organization"},
 	{WorkloadRuleUpdated, title(WorkloadRuleUpdated), "organization"},
 	{WorkloadRuleDeleted, title(WorkloadRuleDeleted), "organization"},
+	{SCIMTokenCreated, title(SCIMTokenCreated), "organization"},
+	{SCIMTokenDeleted, title(SCIMTokenDeleted), "organization"},
+	{SCIMRefused, title(SCIMRefused), "organization"},
+	{MemberUpdated, title(MemberUpdated), "organization"},
 	{SafeCreated, title(SafeCreated), "access"},
 	{SafeUpdated, title(SafeUpdated), "access"},
 	{SafeWeakened, title(SafeWeakened), "access"},
@@ -301,7 +309,7 @@ func SpecOf(t Type) (s Spec, ok bool) {
 func title(t Type) string {
 	words := strings.Split(string(t), "_")
 	for i, w := range words {
-		if w != "SSH" && w != "MFA" && w != "SSO" {
+		if w != "SSH" && w != "MFA" && w != "SSO" && w != "SCIM" {
 			words[i] = w[:1] + strings.ToLower(w[1:])
 		}
 	}

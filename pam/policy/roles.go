@@ -151,7 +151,7 @@ var Table = []Row{
 	{Action: GroupRead, Does: "read groups", Scope: "groups:read", Org: everybody},
 	{Action: GroupWrite, Does: "change groups", Scope: "groups:write", Org: admins, Safe: manager, Note: "into a group that is a member of Safes: by a manager of each of them alone; out of it: by an admin, too"},
 	{Action: SSORead, Does: "read how people and machines sign in by others' word", Scope: "org:read", Org: admins},
-	{Action: SSOWrite, Does: "change single sign-on and workload identity", Scope: "-", Org: admins, StepUp: Always, Note: "never to give a role above one's own; where it gives roles in Safes, by a group or a service user: a manager of each"},
+	{Action: SSOWrite, Does: "change single sign-on, workload identity and provisioning", Scope: "-", Org: admins, StepUp: Always, Note: "never to give a role above one's own; where it gives roles in Safes, by a group or a service user: a manager of each"},
 	{Action: ConnectorRead, Does: "read connectors", Scope: "connectors:read", Org: overseers},
 	{Action: ConnectorWrite, Does: "change connectors, mint enrolment tokens", Scope: "connectors:write", Org: admins},
 	{Action: WebhookRead, Does: "read webhooks", Scope: "webhooks:read", Org: admins},

@@ -150,6 +150,14 @@ var scenarios = []row{
 	{"PATCH /org/sso/providers/{id}", "401 404 403 403 403 403 403 200 200 403 403 403 200", onProvider("", map[string]any{"enabled": false})},
 	{"DELETE /org/sso/providers/{id}", "401 404 403 403 403 403 403 204 204 403 403 403 204", onProvider("", nil)},
 	{"POST /org/sso/providers/{id}/test", "401 404 403 403 403 403 403 200 200 403 403 200 200", onProvider("/test", nil)},
+	{"GET /org/sso/scim-tokens", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/sso/scim-tokens")},
+	{"POST /org/sso/scim-tokens", "401 201 403 403 403 403 403 201 201 403 403 403 201", func(w *world, _ *caller) ask {
+		return ask{path: "/org/sso/scim-tokens", body: v1.SCIMTokenIn{Name: w.unique("Directory")}}
+	}},
+	{"DELETE /org/sso/scim-tokens/{id}", "401 404 403 403 403 403 403 204 204 403 403 403 204", func(w *world, _ *caller) ask {
+		t := read[v1.SCIMToken](w.founder.call("POST", "/org/sso/scim-tokens", v1.SCIMTokenIn{Name: w.unique("Directory")}))
+		return ask{path: "/org/sso/scim-tokens/" + t.ID}
+	}},
 	{"GET /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/organizations")},
 	{"POST /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 201", func(w *world, _ *caller) ask {
 		return ask{path: "/organizations", body: v1.OrganizationIn{Name: w.unique("Organization")}}
