@@ -9,12 +9,12 @@ import (
 	"vaultpam/pam/identity"
 )
 
-const deviceColumns = `id, code_hash, user_code, name, client_ip, user_agent, status, user_id, approved_by, step_up_at, created_at, expires_at`
+const deviceColumns = `id, code_hash, user_code, name, client_ip, user_agent, status, user_id, approved_by, step_up_at, created_at, expires_at, only_org, sso_provider, sso_identity, sso_mfa`
 
 func scanDevice(r row) (identity.Device, error) {
 	var d identity.Device
 	var hash []byte
-	err := r.Scan(&d.ID, &hash, &d.UserCode, &d.Name, &d.ClientIP, &d.UserAgent, &d.Status, &d.User, &d.ApprovedBy, intoTime(&d.StepUpAt), intoTime(&d.CreatedAt), intoTime(&d.ExpiresAt))
+	err := r.Scan(&d.ID, &hash, &d.UserCode, &d.Name, &d.ClientIP, &d.UserAgent, &d.Status, &d.User, &d.ApprovedBy, intoTime(&d.StepUpAt), intoTime(&d.CreatedAt), intoTime(&d.ExpiresAt), &d.Only, &d.Provider, &d.Identity, &d.SecondFactor)
 	copy(d.CodeHash[:], hash)
 	return d, err
 }
@@ -32,7 +32,7 @@ func (db *DB) CreateDevice(ctx context.Context, d identity.Device, most int) err
 		if n >= most {
 			return &pam.Error{Kind: pam.Unavailable, Public: "Too many logins wait for somebody to approve them. Try again later."}
 		}
-		_, err = tx.exec(ctx, `INSERT INTO device_logins (`+deviceColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, '', '', 0, ?, ?)`,
+		_, err = tx.exec(ctx, `INSERT INTO device_logins (`+deviceColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, '', '', 0, ?, ?, '', '', '', FALSE)`,
 			d.ID, d.CodeHash[:], d.UserCode, d.Name, d.ClientIP, d.UserAgent, d.Status, micros(d.CreatedAt), micros(d.ExpiresAt))
 		return err
 	})
@@ -58,8 +58,14 @@ func (db *DB) DecideDevice(ctx context.Context, d identity.Device, now time.Time
 				return err
 			}
 		}
-		return tx.mustTouch(ctx, pam.NotFound, `UPDATE device_logins SET status = ?, user_id = ?, approved_by = ?, step_up_at = ? WHERE id = ? AND status = ? AND expires_at > ?`,
-			d.Status, d.User, d.ApprovedBy, micros(d.StepUpAt), d.ID, identity.DevicePending, micros(now))
+		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE device_logins SET status = ?, user_id = ?, approved_by = ?, step_up_at = ? WHERE id = ? AND status = ? AND expires_at > ?`,
+			d.Status, d.User, d.ApprovedBy, micros(d.StepUpAt), d.ID, identity.DevicePending, micros(now)); err != nil {
+			return err
+		}
+		// It counts where the login counts with which it was approved.
+		_, err := tx.exec(ctx, `UPDATE device_logins SET only_org = l.only_org, sso_provider = l.sso_provider, sso_identity = l.sso_identity, sso_mfa = l.sso_mfa
+			FROM logins l WHERE device_logins.id = ? AND l.id = device_logins.approved_by`, d.ID)
+		return err
 	}, e)
 }
 

@@ -6,6 +6,7 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/group"
+	"vaultpam/pam/identity"
 	"vaultpam/pam/org"
 	"vaultpam/pam/sso"
 )
@@ -31,15 +32,21 @@ func (db *DB) IdentityOf(ctx context.Context, id pam.OrgID, issuer string, user 
 }
 
 // Identities is sso.Store's.
-func (db *DB) Identities(ctx context.Context, id pam.OrgID, user pam.UserID) ([]sso.Identity, error) {
-	out, err := list(ctx, db, scanIdentity, `SELECT `+identityColumns+` FROM sso_identities i WHERE i.org_id = ? AND (i.user_id = ? OR ? = '') ORDER BY i.identity_id DESC`, id, user, user)
+func (db *DB) Identities(ctx context.Context, id pam.OrgID) ([]sso.Identity, error) {
+	out, err := list(ctx, db, scanIdentity, `SELECT `+identityColumns+` FROM sso_identities i WHERE i.org_id = ? ORDER BY i.identity_id DESC LIMIT 10000`, id)
+	return out, db.failed("list linked accounts", err)
+}
+
+// IdentitiesOfUser is sso.Store's.
+func (db *DB) IdentitiesOfUser(ctx context.Context, user pam.UserID, only pam.OrgID) ([]sso.Identity, error) {
+	out, err := list(ctx, db, scanIdentity, `SELECT `+identityColumns+` FROM sso_identities i WHERE i.user_id = ? AND (i.org_id = ? OR ? = '') ORDER BY i.identity_id DESC`, user, only, only)
 	return out, db.failed("list linked accounts", err)
 }
 
 // Unlink is sso.Store's.
 func (db *DB) Unlink(ctx context.Context, id pam.OrgID, identity pam.IdentityID, user pam.UserID, e audit.Entry) error {
 	return db.write(ctx, "unlink account", func(ctx context.Context, tx *Tx) error {
-		if err := tx.mustTouch(ctx, pam.NotFound, `DELETE FROM sso_identities WHERE org_id = ? AND identity_id = ? AND (user_id = ? OR ? = '')`, id, identity, user, user); err != nil {
+		if err := tx.mustTouch(ctx, pam.NotFound, `DELETE FROM sso_identities WHERE org_id = ? AND identity_id = ? AND user_id = ?`, id, identity, user); err != nil {
 			return err
 		}
 		return endLogins(ctx, tx, id, "sso_identity", string(identity))
@@ -139,4 +146,11 @@ func (db *DB) Arrive(ctx context.Context, id pam.OrgID, a sso.Arrival, entries .
 		}
 		return nil
 	}, entries...)
+}
+
+// stillVouched refuses a login where what it rests on has gone.
+func stillVouched(ctx context.Context, tx *Tx, l identity.Login) error {
+	return tx.mustTouch(ctx, pam.Unauthenticated, `UPDATE sso_identities SET last_login_at = ? WHERE org_id = ? AND identity_id = ? AND user_id = ? AND EXISTS (
+		SELECT 1 FROM sso_providers p WHERE p.org_id = sso_identities.org_id AND p.provider_id = ? AND p.issuer = sso_identities.issuer AND p.enabled)`,
+		micros(l.CreatedAt), l.Only, l.Identity, l.User, l.Provider)
 }

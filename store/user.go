@@ -43,7 +43,8 @@ func (db *DB) PlacesOf(ctx context.Context, user pam.UserID) ([]identity.Place, 
 		var status org.Status
 		var settings org.Settings
 		err := r.Scan(&p.Org, &p.Role, &status, intoTime(&p.JoinedAt), intoJSON(&settings))
-		p.Active, p.Invited, p.AdminsSeeAll, p.DualControl = status == org.Active, status == org.Invited, settings.AdminsSeeAll, settings.DualControl
+		p.Active, p.Invited = status == org.Active, status == org.Invited
+		p.AdminsSeeAll, p.DualControl, p.SSOOnly = settings.AdminsSeeAll, settings.DualControl, settings.SSOOnly
 		return p, err
 	}, `SELECT m.org_id, m.role, m.status, m.joined_at, o.settings FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = ? ORDER BY m.joined_at, m.org_id`, user)
 	if err != nil || len(ps) == 0 {
@@ -63,16 +64,16 @@ func (db *DB) PlacesOf(ctx context.Context, user pam.UserID) ([]identity.Place, 
 	return ps, db.failed("list groups of a user", err)
 }
 
-const loginColumns = `l.id, l.user_id, l.token_hash, l.purpose, l.created_at, l.expires_at, l.step_up_at, l.used_at, l.client_ip, l.user_agent`
+const loginColumns = `l.id, l.user_id, l.token_hash, l.purpose, l.created_at, l.expires_at, l.step_up_at, l.used_at, l.client_ip, l.user_agent, l.only_org, l.sso_provider, l.sso_identity, l.sso_mfa`
 
 func loginInto(l *identity.Login) []any {
-	return []any{&l.ID, &l.User, intoHash(&l.TokenHash), &l.Purpose, intoTime(&l.CreatedAt), intoTime(&l.ExpiresAt), intoTime(&l.StepUpAt), intoTime(&l.UsedAt), &l.ClientIP, &l.UserAgent}
+	return []any{&l.ID, &l.User, intoHash(&l.TokenHash), &l.Purpose, intoTime(&l.CreatedAt), intoTime(&l.ExpiresAt), intoTime(&l.StepUpAt), intoTime(&l.UsedAt), &l.ClientIP, &l.UserAgent, &l.Only, &l.Provider, &l.Identity, &l.SecondFactor}
 }
 
-const tokenColumns = `t.id, t.org_id, t.user_id, t.name, t.scopes, t.token_hash, t.created_at, t.expires_at, t.last_used_at`
+const tokenColumns = `t.id, t.org_id, t.user_id, t.name, t.scopes, t.token_hash, t.created_at, t.expires_at, t.last_used_at, t.workload_rule`
 
 func tokenInto(t *identity.AccessToken) []any {
-	return []any{&t.ID, &t.Org, &t.User, &t.Name, intoJSON(&t.Scopes), intoHash(&t.TokenHash), intoTime(&t.CreatedAt), intoTime(&t.ExpiresAt), intoTime(&t.LastUsedAt)}
+	return []any{&t.ID, &t.Org, &t.User, &t.Name, intoJSON(&t.Scopes), intoHash(&t.TokenHash), intoTime(&t.CreatedAt), intoTime(&t.ExpiresAt), intoTime(&t.LastUsedAt), &t.Workload}
 }
 
 // HolderByToken implements identity.Store.
@@ -102,8 +103,14 @@ func (db *DB) CreateLogin(ctx context.Context, l identity.Login, e audit.Entry) 
 }
 
 func insertLogin(ctx context.Context, tx *Tx, l identity.Login) error {
-	_, err := tx.exec(ctx, `INSERT INTO logins (id, user_id, token_hash, purpose, created_at, expires_at, step_up_at, used_at, client_ip, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		l.ID, l.User, l.TokenHash[:], l.Purpose, micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.StepUpAt), micros(l.UsedAt), l.ClientIP, l.UserAgent)
+	if l.Only != "" {
+		if err := stillVouched(ctx, tx, l); err != nil {
+			return err
+		}
+	}
+	_, err := tx.exec(ctx, `INSERT INTO logins (id, user_id, token_hash, purpose, created_at, expires_at, step_up_at, used_at, client_ip, user_agent, only_org, sso_provider, sso_identity, sso_mfa)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		l.ID, l.User, l.TokenHash[:], l.Purpose, micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.StepUpAt), micros(l.UsedAt), l.ClientIP, l.UserAgent, l.Only, l.Provider, l.Identity, l.SecondFactor)
 	return err
 }
 
@@ -258,8 +265,8 @@ func (db *DB) RevokeAccessToken(ctx context.Context, id pam.OrgID, user pam.User
 // AddSSHKey implements identity.Store.
 func (db *DB) AddSSHKey(ctx context.Context, k identity.SSHKey, e audit.Entry) error {
 	return db.write(ctx, "add SSH key", func(ctx context.Context, tx *Tx) error {
-		_, err := tx.exec(ctx, `INSERT INTO ssh_keys (id, user_id, name, public_key, fingerprint, created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			k.ID, k.User, k.Name, k.PublicKey, k.Fingerprint, micros(k.CreatedAt), 0)
+		_, err := tx.exec(ctx, `INSERT INTO ssh_keys (id, user_id, name, public_key, fingerprint, only_org, created_at, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			k.ID, k.User, k.Name, k.PublicKey, k.Fingerprint, k.Only, micros(k.CreatedAt), 0)
 		return err
 	}, e)
 }
@@ -268,9 +275,9 @@ func (db *DB) AddSSHKey(ctx context.Context, k identity.SSHKey, e audit.Entry) e
 func (db *DB) SSHKeysOf(ctx context.Context, user pam.UserID) ([]identity.SSHKey, error) {
 	ks, err := list(ctx, db, func(r row) (identity.SSHKey, error) {
 		var k identity.SSHKey
-		err := r.Scan(&k.ID, &k.User, &k.Name, &k.PublicKey, &k.Fingerprint, intoTime(&k.CreatedAt), intoTime(&k.LastUsedAt))
+		err := r.Scan(&k.ID, &k.User, &k.Name, &k.PublicKey, &k.Fingerprint, &k.Only, intoTime(&k.CreatedAt), intoTime(&k.LastUsedAt))
 		return k, err
-	}, `SELECT id, user_id, name, public_key, fingerprint, created_at, last_used_at FROM ssh_keys WHERE user_id = ? ORDER BY id DESC`, user)
+	}, `SELECT id, user_id, name, public_key, fingerprint, only_org, created_at, last_used_at FROM ssh_keys WHERE user_id = ? ORDER BY id DESC`, user)
 	return ks, db.failed("list SSH keys", err)
 }
 

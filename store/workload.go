@@ -7,6 +7,7 @@ import (
 	"vaultpam/internal/naming"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
+	"vaultpam/pam/identity"
 	"vaultpam/pam/sso"
 )
 
@@ -142,4 +143,25 @@ func endWorkload(ctx context.Context, tx *Tx, org pam.OrgID, id pam.WorkloadRule
 	}
 	_, err = tx.exec(ctx, `DELETE FROM access_tokens WHERE org_id = ? AND workload_rule = ?`, org, id)
 	return err
+}
+
+// CreateWorkloadToken implements identity.Store.
+func (db *DB) CreateWorkloadToken(ctx context.Context, t identity.AccessToken, version int64, most int, e audit.Entry) error {
+	return db.write(ctx, "give token to workload", func(ctx context.Context, tx *Tx) error {
+		n, err := one(ctx, tx, scalar[int], `SELECT COUNT(*) FROM access_tokens WHERE org_id = ? AND workload_rule = ? AND expires_at > ?`, t.Org, t.Workload, micros(t.CreatedAt))
+		if err != nil {
+			return err
+		}
+		if n >= most {
+			return &pam.Error{Kind: pam.TooMany, Public: "Too many tokens of this rule are valid. Try again later."}
+		}
+		// The row of the rule is locked: whoever changes it ends this token, too.
+		if err := tx.mustTouch(ctx, pam.AuthFailed, `UPDATE workload_rules SET version = version WHERE org_id = ? AND rule_id = ? AND version = ? AND enabled AND EXISTS (
+			SELECT 1 FROM memberships m WHERE m.org_id = workload_rules.org_id AND m.user_id = workload_rules.user_id AND m.status = 'active')`, t.Org, t.Workload, version); err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, `INSERT INTO access_tokens (id, org_id, user_id, name, scopes, token_hash, created_at, expires_at, last_used_at, workload_rule) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			t.ID, t.Org, t.User, t.Name, asJSON(t.Scopes), t.TokenHash[:], micros(t.CreatedAt), micros(t.ExpiresAt), 0, t.Workload)
+		return err
+	}, e)
 }

@@ -2,7 +2,13 @@ package v1
 
 import "time"
 
-// GroupIn is the body of POST and PATCH of /org/groups.
+// NewGroup is the body of POST /org/groups.
+type NewGroup struct {
+	GroupIn
+	Source string `json:"source,omitempty" enum:"manual,claim" doc:"Who fills it; default manual"`
+}
+
+// GroupIn is the body of PATCH /org/groups/{id}.
 type GroupIn struct {
 	Name      string   `json:"name" maxLength:"64"`
 	MemberIDs []string `json:"member_ids,omitempty" maxItems:"10000" doc:"Users of the organization"`

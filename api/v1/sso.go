@@ -67,6 +67,7 @@ type SSOTest struct {
 // SSOIdentity is whom a provider's subject is here.
 type SSOIdentity struct {
 	ID          string     `json:"id"`
+	OrgID       string     `json:"org_id"`
 	UserID      string     `json:"user_id"`
 	Issuer      string     `json:"issuer"`
 	Subject     string     `json:"subject"`
@@ -97,6 +98,7 @@ type SSOStartIn struct {
 
 // SSOLinkIn is the body of POST /me/sso-identities.
 type SSOLinkIn struct {
+	OrgID      string `json:"org_id" maxLength:"64"`
 	ProviderID string `json:"provider_id" maxLength:"64"`
 }
 

@@ -56,9 +56,17 @@ func (a *API) listGroups(ctx context.Context, actor pam.Actor, in *struct {
 }
 
 func (a *API) postGroup(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Group], error) {
-	body, err := decode[v1.GroupIn](a, nil, in.RawBody)
+	body, err := decode[v1.NewGroup](a, nil, in.RawBody)
 	if err != nil {
 		return nil, err
+	}
+	if group.Source(body.Source) == group.Claim {
+		if len(body.MemberIDs) > 0 {
+			var ps pam.Problems
+			ps.Add("member_ids", "must be left out: single sign-on fills this group")
+			return nil, ps.Err("create group")
+		}
+		return groupReply(a.Groups.CreateFed(ctx, actor, body.Name))
 	}
 	return groupReply(a.Groups.Create(ctx, actor, body.Name, usersOf(body.MemberIDs)))
 }

@@ -21,8 +21,9 @@ func (a *API) getMemberships(ctx context.Context, actor pam.Actor, _ *nothing) (
 	}
 	out := v1.Memberships{ActiveOrgID: string(active), Memberships: []v1.Membership{}}
 	for _, m := range rows {
-		// A token is good in its own organization only, and names no other.
-		if actor.Token == pam.PersonalToken && m.Org != actor.Org {
+		// A token is good in its own organization only, and names no other; so
+		// does a login by the word of one.
+		if actor.Token == pam.PersonalToken && m.Org != actor.Org || actor.Only != "" && m.Org != actor.Only {
 			continue
 		}
 		out.Memberships = append(out.Memberships, v1.Membership{OrgID: string(m.Org), Role: string(m.Role), Name: m.Name, Slug: m.Slug, Status: string(m.Status)})

@@ -81,7 +81,7 @@ func (a *API) listProviders(ctx context.Context, actor pam.Actor, in *Page) (*li
 	if err != nil {
 		return nil, err
 	}
-	return newList("/org/sso/providers", nil, Page{}, rows, sso.Provider.Cursor, a.providerOf), nil
+	return newList("/org/sso/providers", nil, *in, rows[:min(len(rows), in.limit())], sso.Provider.Cursor, a.providerOf), nil
 }
 
 func (a *API) postProvider(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.SSOProvider], error) {

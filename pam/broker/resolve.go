@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func (b *Broker) resolve(ctx context.Context, actor pam.Actor, want Want, action
 func (b *Broker) resolveSafe(ctx context.Context, actor pam.Actor, ref string, action policy.Action) (place, error) {
 	now := b.Clock.Now()
 	p := place{actor: actor}
-	refs, err := b.Store.SafesOf(ctx, actor.User, actor.Org, ref, now, 1000)
+	refs, err := b.Store.SafesOf(ctx, actor.User, cmp.Or(actor.Org, actor.Only), ref, now, 1000)
 	if err != nil {
 		return p, err
 	}

@@ -132,6 +132,15 @@ func (s *Service) Members(ctx context.Context, a pam.Actor, id pam.GroupID, afte
 
 // Create makes a group that is filled by hand. It gives nobody anything yet.
 func (s *Service) Create(ctx context.Context, a pam.Actor, name string, members []pam.UserID) (Group, error) {
+	return s.create(ctx, a, name, Manual, members)
+}
+
+// CreateFed makes a group that is filled by the claims of sign-in providers.
+func (s *Service) CreateFed(ctx context.Context, a pam.Actor, name string) (Group, error) {
+	return s.create(ctx, a, name, Claim, nil)
+}
+
+func (s *Service) create(ctx context.Context, a pam.Actor, name string, source Source, members []pam.UserID) (Group, error) {
 	const op = "create group"
 	if err := may(op, a, policy.GroupWrite); err != nil {
 		return Group{}, err
@@ -142,7 +151,7 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, name string, members 
 	}
 	now := s.clock.Now()
 	g := Group{
-		ID: pam.GroupID(s.ids.New(pam.PrefixGroup)), Org: a.Org, Name: name, Source: Manual, Count: len(members), Members: members, Version: 1,
+		ID: pam.GroupID(s.ids.New(pam.PrefixGroup)), Org: a.Org, Name: name, Source: source, Count: len(members), Members: members, Version: 1,
 		CreatedBy: a.User, CreatedAt: now, UpdatedAt: now,
 	}
 	entries := append([]audit.Entry{s.entry(a, audit.GroupCreated, g, nil)}, s.moved(a, audit.GroupMemberAdded, g, members)...)

@@ -42,17 +42,24 @@ func (s *Service) entering(h Holder, org pam.OrgID, c Client) (pam.Actor, error)
 		return pam.Actor{}, &pam.Error{Kind: pam.OrgDenied, Op: "authenticate"}
 	}
 	active := s.activeOrg(h)
+	if a.Only != "" {
+		active = a.Only
+	}
+	wanted := org
 	if org == "" {
 		org = active
 	}
 	if org == "" { // an administrator of the instance, or somebody who may accept an invitation
 		return a, nil
 	}
-	a, err := enter(a, h.Places, org)
-	if err == nil && org != active {
+	entered, err := enter(a, h.Places, org)
+	if wanted == "" && pam.Is(err, pam.StepUpNeeded) {
+		return a, nil // into none: what is about the person alone is not the organization's to refuse
+	}
+	if err == nil && org != active && a.Only == "" {
 		s.use(func(u *Used) { u.Orgs[h.User.ID] = org })
 	}
-	return a, err
+	return entered, err
 }
 
 // AuthenticateRestricted also takes a token that is for a password change
@@ -68,7 +75,11 @@ func (s *Service) AuthenticateRestricted(ctx context.Context, bearer string, c C
 	if !admitted(h.User, h.Places) {
 		return pam.Actor{}, &pam.Error{Kind: pam.OrgDenied, Op: "authenticate"}
 	}
-	return s.actor(h, c), nil
+	a := s.actor(h, c)
+	if a.Only != "" {
+		_, err = enter(a, h.Places, a.Only)
+	}
+	return a, err
 }
 
 func unauthenticated() error { return &pam.Error{Kind: pam.Unauthenticated, Op: "authenticate"} }
@@ -77,6 +88,9 @@ func unauthenticated() error { return &pam.Error{Kind: pam.Unauthenticated, Op: 
 // X-Active-Org-Id: the last used, else the first joined, where the user is
 // an active member; "" when there is none.
 func (s *Service) ActiveOrg(ctx context.Context, a pam.Actor) (pam.OrgID, error) {
+	if a.Only != "" {
+		return a.Only, nil
+	}
 	u, err := s.store.UserByID(ctx, a.User)
 	if err != nil {
 		return "", err
@@ -123,6 +137,7 @@ func (s *Service) actor(h Holder, c Client) pam.Actor {
 		a.Token, a.TokenID, a.Scopes = pam.PersonalToken, string(h.Token.ID), h.Token.Scopes
 	} else {
 		a.Token, a.TokenID, a.StepUpAt = pam.LoginToken, string(h.Login.ID), h.Login.StepUpAt
+		a = h.Login.narrow(a)
 	}
 	return a
 }

@@ -41,6 +41,7 @@ type Device struct {
 	User       pam.UserID  // who approved
 	ApprovedBy pam.LoginID // the login with which they did
 	StepUpAt   time.Time   // of that login
+	Vouched                // of that login
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 }
@@ -187,7 +188,11 @@ func (s *Service) FetchDevice(ctx context.Context, code string, c Client) (Devic
 		ID: d.ID, User: d.User, TokenHash: tokenHash, CreatedAt: now, ExpiresAt: now.Add(s.ttl), StepUpAt: d.StepUpAt,
 		ClientIP: addrText(c), UserAgent: cut(c.UserAgent, 256),
 	}
+	l.Vouched = d.Vouched
 	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": "device", "login_id": string(l.ID), "approved_by": string(d.ApprovedBy)})
+	if l.Only != "" {
+		e = audit.ForOrg(e, l.Only)
+	}
 	if err := s.store.RedeemDevice(ctx, d, l, now, e); err != nil {
 		if pam.Is(err, pam.Conflict) { // somebody was quicker, or it was taken back
 			return DeviceExpired, LoginResult{}, nil

@@ -51,6 +51,16 @@ type Login struct {
 	UsedAt    time.Time // of the console, to the minute; zero for others
 	ClientIP  string
 	UserAgent string
+	Vouched
+}
+
+// Vouched is on whose word a login rests, if not on what the person knows or
+// has: then it is valid in one organization alone.
+type Vouched struct {
+	Only         pam.OrgID // ""
+	Provider     pam.ProviderID
+	Identity     pam.IdentityID
+	SecondFactor bool // the provider says that one was shown
 }
 
 // AccessToken is a personal access token.
@@ -64,6 +74,7 @@ type AccessToken struct {
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 	LastUsedAt time.Time
+	Workload   pam.WorkloadRuleID // that has given it; "": the user has made it
 }
 
 // SSHKey is a registered public key.
@@ -71,8 +82,9 @@ type SSHKey struct {
 	ID          pam.KeyID
 	User        pam.UserID
 	Name        string
-	PublicKey   string // OpenSSH line without comment
-	Fingerprint string // SHA256:…
+	PublicKey   string    // OpenSSH line without comment
+	Fingerprint string    // SHA256:…
+	Only        pam.OrgID // where it counts, if it was registered with a login that is valid there alone
 	CreatedAt   time.Time
 	LastUsedAt  time.Time
 }
@@ -85,6 +97,7 @@ type Place struct {
 	Invited      bool // not Active before the user accepts
 	AdminsSeeAll bool
 	DualControl  bool
+	SSOOnly      bool // people at home there must sign in by its providers
 	JoinedAt     time.Time
 	Groups       []pam.GroupID // of the organization that the user is in
 }
@@ -105,6 +118,8 @@ type Store interface {
 	PlacesOf(ctx context.Context, user pam.UserID) ([]Place, error)
 	// HolderByToken is NotFound for an unknown hash.
 	HolderByToken(ctx context.Context, hash [32]byte) (Holder, error)
+	// CreateLogin is Unauthenticated where what the login rests on is not there,
+	// or not enabled, any more.
 	CreateLogin(ctx context.Context, l Login, e audit.Entry) error
 	LoginsOf(ctx context.Context, user pam.UserID, now time.Time) ([]Login, error)
 	StepUpLogin(ctx context.Context, user pam.UserID, id pam.LoginID, at time.Time, e audit.Entry) error
@@ -131,6 +146,9 @@ type Store interface {
 	SetUserName(ctx context.Context, user pam.UserID, name string, e audit.Entry) error
 
 	CreateAccessToken(ctx context.Context, t AccessToken, e audit.Entry) error
+	// CreateWorkloadToken is AuthFailed where the rule is not as it was any
+	// more or its user not active, and TooMany where most are valid already.
+	CreateWorkloadToken(ctx context.Context, t AccessToken, version int64, most int, e audit.Entry) error
 	AccessTokensOf(ctx context.Context, org pam.OrgID, user pam.UserID) ([]AccessToken, error)
 	RevokeAccessToken(ctx context.Context, org pam.OrgID, user pam.UserID, id pam.TokenID, e audit.Entry) error
 

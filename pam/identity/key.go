@@ -43,7 +43,7 @@ func (s *Service) AddSSHKey(ctx context.Context, a pam.Actor, name, line string)
 		return SSHKey{}, pam.Errorf(pam.Conflict, op, "There are %d keys already; remove one first.", maxSSHKeys)
 	}
 	k := SSHKey{
-		ID: pam.KeyID(s.ids.New(pam.PrefixKey)), User: a.User, Name: name, CreatedAt: s.clock.Now(),
+		ID: pam.KeyID(s.ids.New(pam.PrefixKey)), User: a.User, Name: name, Only: a.Only, CreatedAt: s.clock.Now(),
 		PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), Fingerprint: ssh.FingerprintSHA256(key),
 	}
 	e := s.event(a, audit.SSHKeyAdded, audit.Party{Type: "ssh_key", ID: string(k.ID), Name: name}, map[string]any{"fingerprint": k.Fingerprint})
@@ -91,13 +91,21 @@ func bitsOf(key ssh.PublicKey) int {
 
 // SSHKeys lists the actor's keys.
 func (s *Service) SSHKeys(ctx context.Context, a pam.Actor) ([]SSHKey, error) {
-	return s.store.SSHKeysOf(ctx, a.User)
+	all, err := s.store.SSHKeysOf(ctx, a.User)
+	return slices.DeleteFunc(all, func(k SSHKey) bool { return !reaches(a, k.Only) }), err
 }
 
 // RemoveSSHKey removes one of the actor's keys.
 func (s *Service) RemoveSSHKey(ctx context.Context, a pam.Actor, id pam.KeyID) error {
 	if err := s.risky(a, "remove SSH key"); err != nil {
 		return err
+	}
+	all, err := s.SSHKeys(ctx, a)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(k SSHKey) bool { return k.ID == id }) {
+		return &pam.Error{Kind: pam.NotFound, Op: "remove SSH key"}
 	}
 	return s.store.RemoveSSHKey(ctx, a.User, id, s.event(a, audit.SSHKeyRemoved, audit.Party{Type: "ssh_key", ID: string(id)}, nil))
 }
@@ -120,11 +128,14 @@ func (s *Service) AuthenticateKey(ctx context.Context, email string, key ssh.Pub
 		return pam.Actor{}, s.failedLogin(ctx, u, u.ID != "", c, "native key")
 	}
 	e := s.entryOf(u, c, audit.LoginSucceeded, map[string]any{"method": "native key", "fingerprint": k.Fingerprint})
+	if k.Only != "" {
+		e = audit.ForOrg(e, k.Only)
+	}
 	if err := s.events.Append(ctx, e.Org, e); err != nil {
 		return pam.Actor{}, err
 	}
 	s.use(func(used *Used) { used.Keys[k.ID] = s.clock.Now() })
-	return s.native(u, c, k.ID), nil
+	return Vouched{Only: k.Only}.narrow(s.native(u, c, k.ID)), nil
 }
 
 func (s *Service) keyOf(ctx context.Context, email string, key ssh.PublicKey) (User, SSHKey, bool, error) {

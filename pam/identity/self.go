@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,7 +23,8 @@ func selfOnly(a pam.Actor, op string) error {
 	return nil
 }
 
-// risky is selfOnly for acts that ask for a fresh authentication.
+// risky is selfOnly for acts that ask for a fresh authentication. What counts
+// in all organizations asks [everywhere] as well.
 func (s *Service) risky(a pam.Actor, op string) error {
 	if err := selfOnly(a, op); err != nil {
 		return err
@@ -35,7 +37,7 @@ func (s *Service) risky(a pam.Actor, op string) error {
 
 // event is about the actor, in the log of their home organization.
 func (s *Service) event(a pam.Actor, t audit.Type, target audit.Party, metadata map[string]any) audit.Entry {
-	return audit.ForOrg(s.scribe.Entry(a, t, target, metadata), a.HomeOrg)
+	return audit.ForOrg(s.scribe.Entry(a, t, target, metadata), cmp.Or(a.Only, a.HomeOrg))
 }
 
 func selfParty(a pam.Actor) audit.Party {
@@ -51,6 +53,9 @@ func (s *Service) Me(ctx context.Context, a pam.Actor) (User, error) {
 func (s *Service) SetName(ctx context.Context, a pam.Actor, name string) (User, error) {
 	const op = "change name"
 	if err := selfOnly(a, op); err != nil {
+		return User{}, err
+	}
+	if err := everywhere(a, op); err != nil && a.Only != a.HomeOrg {
 		return User{}, err
 	}
 	if problem := nameProblem(name); problem != "" {
@@ -89,7 +94,7 @@ func (s *Service) Logout(ctx context.Context, a pam.Actor) error {
 func (s *Service) Logins(ctx context.Context, a pam.Actor) ([]Login, error) {
 	now := s.clock.Now()
 	all, err := s.store.LoginsOf(ctx, a.User, now)
-	return slices.DeleteFunc(all, func(l Login) bool { return s.idle(l, now) }), err
+	return slices.DeleteFunc(all, func(l Login) bool { return s.idle(l, now) || !reaches(a, l.Only) }), err
 }
 
 // RevokeLogin ends one of the actor's logins, and what was opened with it: who
@@ -97,6 +102,12 @@ func (s *Service) Logins(ctx context.Context, a pam.Actor) ([]Login, error) {
 func (s *Service) RevokeLogin(ctx context.Context, a pam.Actor, id pam.LoginID) error {
 	if err := selfOnly(a, "revoke login"); err != nil {
 		return err
+	}
+	if a.Only != "" {
+		all, err := s.Logins(ctx, a)
+		if err != nil || !slices.ContainsFunc(all, func(l Login) bool { return l.ID == id }) {
+			return cmp.Or(err, error(&pam.Error{Kind: pam.NotFound, Op: "revoke login"}))
+		}
 	}
 	return s.store.RevokeLogin(ctx, a.User, id, s.event(a, audit.LoginRevoked, selfParty(a), map[string]any{"login_id": string(id)}))
 }
@@ -146,7 +157,7 @@ func (s *Service) ownPassword(ctx context.Context, a pam.Actor, password secret.
 // way. current is not asked of a login that was made just for this.
 func (s *Service) ChangePassword(ctx context.Context, a pam.Actor, bearer string, current, next secret.Value, c Client) error {
 	const op = "change password"
-	if err := selfOnly(a, op); err != nil {
+	if err := cmp.Or(selfOnly(a, op), everywhere(a, op)); err != nil {
 		return err
 	}
 	h, err := s.holder(ctx, bearer)

@@ -290,7 +290,10 @@ func (s *Service) ActorFor(ctx context.Context, like pam.Actor, org pam.OrgID) (
 // enter puts an actor into one of their organizations.
 func enter(a pam.Actor, places []Place, org pam.OrgID) (pam.Actor, error) {
 	for _, p := range places {
-		if p.Org == org && p.Active {
+		if p.Org == org && p.Active && (a.Only == "" || a.Only == org) {
+			if err := vouched(a, p); err != nil {
+				return pam.Actor{}, err
+			}
 			a.Org, a.Role, a.Groups, a.AdminsSeeAll, a.DualControl = org, p.Role, p.Groups, p.AdminsSeeAll, p.DualControl
 			return a, nil
 		}

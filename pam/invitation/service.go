@@ -317,7 +317,7 @@ func (s *Service) AcceptAsNew(ctx context.Context, token, name, language string,
 // Accept takes an invitation up as the actor, whose address it was mailed to.
 func (s *Service) Accept(ctx context.Context, a pam.Actor, token string) (Invitation, error) {
 	const op = "accept invitation"
-	if a.Token != pam.LoginToken {
+	if a.Token != pam.LoginToken || a.Only != "" {
 		return Invitation{}, &pam.Error{Kind: pam.Denied, Op: op}
 	}
 	shown, hash, err := s.look(ctx, op, token)

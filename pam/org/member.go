@@ -179,7 +179,7 @@ func (s *Service) Remove(ctx context.Context, a pam.Actor, user pam.UserID) erro
 // Accept takes up an invitation to org.
 func (s *Service) Accept(ctx context.Context, a pam.Actor, org pam.OrgID) (Member, error) {
 	const op = "accept invitation"
-	if a.Token != pam.LoginToken {
+	if a.Token != pam.LoginToken || a.Only != "" {
 		return Member{}, denied(op)
 	}
 	old, err := s.store.OrgMember(ctx, org, a.User)

@@ -58,13 +58,13 @@ func (s *Service) Start(ctx context.Context, slug string, id pam.ProviderID, b B
 	return Started{}, pam.Errorf(pam.NotFound, op, "There is no such way to sign in.")
 }
 
-// StartLink begins what ends with an identity that signs the actor in.
-func (s *Service) StartLink(ctx context.Context, a pam.Actor, id pam.ProviderID, b Begin) (Started, error) {
+// StartLink begins what ends with an identity that signs the actor in to org.
+func (s *Service) StartLink(ctx context.Context, a pam.Actor, org pam.OrgID, id pam.ProviderID, b Begin) (Started, error) {
 	const op = "link sign-in"
-	if err := s.mayLink(op, a); err != nil {
+	if err := s.mayLink(ctx, op, a, org); err != nil {
 		return Started{}, err
 	}
-	p, err := s.Store.SSOProvider(ctx, a.Org, id)
+	p, err := s.Store.SSOProvider(ctx, org, id)
 	if err == nil && !p.Enabled {
 		err = &pam.Error{Kind: pam.NotFound}
 	}
@@ -74,15 +74,22 @@ func (s *Service) StartLink(ctx context.Context, a pam.Actor, id pam.ProviderID,
 	return s.start(ctx, op, p, a.User, b)
 }
 
-// mayLink says whether an actor may make another way to sign in as themselves.
-// Not by what somebody else has vouched for: else one provider could open the
-// door to the next.
-func (s *Service) mayLink(op string, a pam.Actor) error {
+// mayLink says whether an actor may make another way to sign in to org as
+// themselves. Not by what somebody else has vouched for: else one provider
+// could open the door to the next.
+func (s *Service) mayLink(ctx context.Context, op string, a pam.Actor, org pam.OrgID) error {
 	switch {
 	case a.Token != pam.LoginToken || a.Only != "":
 		return pam.Errorf(pam.Denied, op, "Sign in with your password to do this.")
 	case !a.Fresh(s.Clock.Now()):
 		return &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	}
+	person, err := s.Store.Person(ctx, org, a.User)
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	if !person.Active {
+		return &pam.Error{Kind: pam.OrgDenied, Op: op}
 	}
 	return nil
 }
@@ -248,10 +255,10 @@ func (s *Service) arrive(ctx context.Context, op string, p Provider, attempt Att
 // link gives the subject to the person who has asked for that in this browser,
 // and still sits there.
 func (s *Service) link(ctx context.Context, op string, w *newcomer, user pam.UserID, actor pam.Actor) error {
-	if actor.User != user || actor.Org != w.p.Org {
+	if actor.User != user {
 		return pam.Errorf(pam.AuthFailed, op, "Sign in again, and link the account from your profile.")
 	}
-	if err := s.mayLink(op, actor); err != nil {
+	if err := s.mayLink(ctx, op, actor, w.p.Org); err != nil {
 		return err
 	}
 	person, err := s.Store.Person(ctx, w.p.Org, user)
@@ -336,56 +343,77 @@ func (s *Service) find(ctx context.Context, op string, w *newcomer) error {
 	return nil
 }
 
-// Identities lists those of the organization, or the actor's own where they
-// may see no others.
-func (s *Service) Identities(ctx context.Context, a pam.Actor, own bool) ([]Identity, error) {
+// Identities lists the linked accounts of the organization.
+func (s *Service) Identities(ctx context.Context, a pam.Actor) ([]Identity, error) {
 	const op = "list linked accounts"
-	user := a.User
-	if !own {
-		if err := s.may(op, a, policy.SSORead); err != nil {
-			return nil, err
-		}
-		user = ""
+	if err := s.may(op, a, policy.SSORead); err != nil {
+		return nil, err
 	}
-	out, err := s.Store.Identities(ctx, a.Org, user)
+	out, err := s.Store.Identities(ctx, a.Org)
 	return out, pam.Wrap(op, err)
 }
 
-// Unlink takes an identity away: the actor's own, or, by an administrator, that
-// of somebody who does not stand above them.
-func (s *Service) Unlink(ctx context.Context, a pam.Actor, id pam.IdentityID, own bool) error {
+// Own lists the actor's linked accounts, as far as their login reaches.
+func (s *Service) Own(ctx context.Context, a pam.Actor) ([]Identity, error) {
+	out, err := s.Store.IdentitiesOfUser(ctx, a.User, a.Only)
+	return out, pam.Wrap("list own linked accounts", err)
+}
+
+// Unlink takes an identity away from somebody who does not stand above the
+// actor. The logins made by it end.
+func (s *Service) Unlink(ctx context.Context, a pam.Actor, id pam.IdentityID) error {
 	const op = "unlink account"
-	var user pam.UserID
-	if own {
-		if a.Token != pam.LoginToken {
-			return pam.Errorf(pam.Denied, op, "A personal access token cannot do this.")
-		}
-		if !a.Fresh(s.Clock.Now()) {
-			return &pam.Error{Kind: pam.StepUpNeeded, Op: op}
-		}
-		user = a.User
-	} else if err := s.may(op, a, policy.SSOWrite); err != nil {
+	if err := s.may(op, a, policy.SSOWrite); err != nil {
 		return err
 	}
-	all, err := s.Store.Identities(ctx, a.Org, user)
+	all, err := s.Store.Identities(ctx, a.Org)
 	if err != nil {
 		return pam.Wrap(op, err)
 	}
-	for _, i := range all {
-		if i.ID != id {
-			continue
-		}
-		if !own {
-			p, err := s.Store.Person(ctx, a.Org, i.User)
-			if err != nil {
-				return pam.Wrap(op, err)
-			}
-			if p.Role.Above(a.Role) {
-				return &pam.Error{Kind: pam.Denied, Op: op}
-			}
-		}
-		e := s.Scribe.Entry(a, audit.SSOIdentityUnlinked, audit.Party{Type: "user", ID: string(i.User), Name: i.Email}, map[string]any{"issuer": i.Issuer, "subject": i.Subject})
-		return pam.Wrap(op, s.Store.Unlink(ctx, a.Org, id, user, e))
+	i, err := among(op, all, id)
+	if err != nil {
+		return err
 	}
-	return &pam.Error{Kind: pam.NotFound, Op: op}
+	p, err := s.Store.Person(ctx, a.Org, i.User)
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	if p.Role.Above(a.Role) {
+		return &pam.Error{Kind: pam.Denied, Op: op}
+	}
+	return s.unlink(ctx, op, a, i)
+}
+
+// UnlinkOwn takes one of the actor's own away.
+func (s *Service) UnlinkOwn(ctx context.Context, a pam.Actor, id pam.IdentityID) error {
+	const op = "unlink own account"
+	if a.Token != pam.LoginToken {
+		return pam.Errorf(pam.Denied, op, "A personal access token cannot do this.")
+	}
+	if !a.Fresh(s.Clock.Now()) {
+		return &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	}
+	all, err := s.Own(ctx, a)
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	i, err := among(op, all, id)
+	if err != nil {
+		return err
+	}
+	return s.unlink(ctx, op, a, i)
+}
+
+func among(op string, all []Identity, id pam.IdentityID) (Identity, error) {
+	for _, i := range all {
+		if i.ID == id {
+			return i, nil
+		}
+	}
+	return Identity{}, &pam.Error{Kind: pam.NotFound, Op: op}
+}
+
+func (s *Service) unlink(ctx context.Context, op string, a pam.Actor, i Identity) error {
+	e := s.Scribe.Entry(a, audit.SSOIdentityUnlinked, audit.Party{Type: "user", ID: string(i.User), Name: i.Email}, map[string]any{"issuer": i.Issuer, "subject": i.Subject})
+	return pam.Wrap(op, s.Store.Unlink(ctx, i.Org, i.ID, i.User, audit.ForOrg(e, i.Org)))
 }

@@ -185,9 +185,11 @@ type Store interface {
 	TakeAttempt(ctx context.Context, state, browser [32]byte, p pam.ProviderID, now time.Time) (Attempt, error)
 	Identity(ctx context.Context, org pam.OrgID, issuer, subject string) (Identity, error)
 	IdentityOf(ctx context.Context, org pam.OrgID, issuer string, user pam.UserID) (Identity, error)
-	Identities(ctx context.Context, org pam.OrgID, user pam.UserID) ([]Identity, error) // of one user, or of all
+	Identities(ctx context.Context, org pam.OrgID) ([]Identity, error)
+	// IdentitiesOfUser are a user's own, in one organization or in all.
+	IdentitiesOfUser(ctx context.Context, user pam.UserID, only pam.OrgID) ([]Identity, error)
 	// Unlink removes an identity, ends the logins made by it and the sessions
-	// opened with them. It is NotFound for one of another user, if one is named.
+	// opened with them. It is NotFound for one of another user.
 	Unlink(ctx context.Context, org pam.OrgID, id pam.IdentityID, user pam.UserID, e audit.Entry) error
 	Person(ctx context.Context, org pam.OrgID, user pam.UserID) (Person, error)
 	PersonByEmail(ctx context.Context, org pam.OrgID, email string) (Person, error)

@@ -45,6 +45,8 @@ CREATE TABLE sso_identities (
     CONSTRAINT sso_identities_membership FOREIGN KEY (org_id, user_id) REFERENCES memberships (org_id, user_id) ON DELETE CASCADE
 );
 
+CREATE INDEX sso_identities_by_user ON sso_identities (user_id);
+
 -- A sign-in on its way. What the browser keeps, and what goes to the provider,
 -- follow from a secret of which only the hash is here.
 CREATE TABLE sso_attempts (
@@ -82,13 +84,15 @@ CREATE INDEX workload_rules_by_issuer ON workload_rules (org_id, issuer);
 
 -- The one organization in which a login is valid, and what was made with it; ''
 -- for those that are the person's own. sso_provider and workload_rule say on
--- whose word they rest.
+-- whose word they rest, sso_mfa that it said a second factor was shown.
 ALTER TABLE logins ADD COLUMN only_org TEXT NOT NULL DEFAULT '';
 ALTER TABLE logins ADD COLUMN sso_provider TEXT NOT NULL DEFAULT '';
 ALTER TABLE logins ADD COLUMN sso_identity TEXT NOT NULL DEFAULT '';
+ALTER TABLE logins ADD COLUMN sso_mfa BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE device_logins ADD COLUMN only_org TEXT NOT NULL DEFAULT '';
 ALTER TABLE device_logins ADD COLUMN sso_provider TEXT NOT NULL DEFAULT '';
 ALTER TABLE device_logins ADD COLUMN sso_identity TEXT NOT NULL DEFAULT '';
+ALTER TABLE device_logins ADD COLUMN sso_mfa BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE ssh_keys ADD COLUMN only_org TEXT NOT NULL DEFAULT '';
 ALTER TABLE access_tokens ADD COLUMN workload_rule TEXT NOT NULL DEFAULT '';
 CREATE INDEX logins_by_sso ON logins (only_org, sso_provider) WHERE only_org <> '';

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/test/provider"
 )
 
 // absent is an id of the same kind as id that nothing has.
@@ -39,16 +40,23 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	rule := w.founder.rule(v1.PolicyIn{Action: "deny", Conditions: v1.PolicyConditions{SourceIPs: []string{"203.0.113.1"}}, SafeIDs: []string{f.safe}}).ID
 	team := read[v1.Group](w.founder.call("POST", "/org/groups", v1.GroupIn{Name: "Theirs", MemberIDs: []string{victim.id}})).ID
 	invited := read[[]v1.Invitation](w.founder.call("POST", "/org/invitations", v1.InvitationsIn{Emails: []string{"friend@table.test"}, Role: "operator"}))[0].ID
+	idp := provider.Start(t)
+	vouching := w.founder.believes(idp, nil).ID
+	idp.Person("victim", victim.email, nil)
+	w.p.vouched(idp, w.founder.slug(), vouching)
+	linked := read[[]v1.SSOIdentity](w.founder.call("GET", "/org/sso/identities", nil))[0].ID
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
 		"/audit-events": event, "/policies": rule, "/org/groups": team, "/org/invitations": invited,
+		"/org/sso/providers": vouching, "/org/sso/identities": linked, "/me/sso-identities": linked,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
 		"PATCH /safes/{id}/members/{member_id}": map[string]any{"role": "viewer"},
 		"PATCH /org/members/{user_id}":          map[string]any{"role": "auditor"},
+		"PATCH /org/sso/providers/{id}":         map[string]any{"enabled": false},
 		"PATCH /org/groups/{id}":                map[string]any{"member_ids": []string{thief.id}},
 		"PATCH /safes/{id}":                     map[string]any{"name": "Stolen"},
 		"PATCH /resources/{id}":                 map[string]any{"host": "192.0.2.1"},
@@ -66,8 +74,8 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		if !found {
 			continue
 		}
-		if noun == "/auth/device" {
-			continue // of no organization: whoever is told the code may answer it
+		if noun == "/auth/device" || noun == "/auth/sso" {
+			continue // of no organization: whoever is told the code may answer it, and the ways to sign in are there for all
 		}
 		theirs := ids[noun]
 		if theirs == "" {

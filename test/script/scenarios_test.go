@@ -158,6 +158,20 @@ var scenarios = []row{
 		t := read[v1.SCIMToken](w.founder.call("POST", "/org/sso/scim-tokens", v1.SCIMTokenIn{Name: w.unique("Directory")}))
 		return ask{path: "/org/sso/scim-tokens/" + t.ID}
 	}},
+	{"GET /org/sso/identities", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/sso/identities")},
+	{"DELETE /org/sso/identities/{id}", "401 404 403 403 403 403 403 404 404 403 403 403 404", path("/org/sso/identities/idn_x")},
+	{"GET /auth/sso/{organization}", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/auth/sso/nobody-here")},
+	{"POST /auth/sso/start", "404 404 404 404 404 404 404 404 404 404 404 404 404", func(*world, *caller) ask {
+		return ask{path: "/auth/sso/start", body: v1.SSOStartIn{Organization: "nobody-here", ProviderID: "sso_x"}}
+	}},
+	{"POST /auth/sso/finish", "401 401 401 401 401 401 401 401 401 401 401 401 401", func(*world, *caller) ask {
+		return ask{path: "/auth/sso/finish", body: v1.SSOFinishIn{ProviderID: "sso_x", State: "x"}}
+	}},
+	{"GET /me/sso-identities", "401 200 200 200 200 200 200 200 200 403 403 403 200", path("/me/sso-identities")},
+	{"POST /me/sso-identities", "401 403 403 403 403 403 403 403 403 403 403 403 403", func(w *world, _ *caller) ask { // from the console alone
+		return ask{path: "/me/sso-identities", body: v1.SSOLinkIn{OrgID: w.founder.org, ProviderID: "sso_x"}}
+	}},
+	{"DELETE /me/sso-identities/{id}", "401 404 404 404 404 404 404 404 404 403 403 403 404", path("/me/sso-identities/idn_x")},
 	{"GET /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/organizations")},
 	{"POST /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 201", func(w *world, _ *caller) ask {
 		return ask{path: "/organizations", body: v1.OrganizationIn{Name: w.unique("Organization")}}
