@@ -44,8 +44,8 @@ func (db *DB) CreateOrganization(ctx context.Context, o org.Organization, u *org
 }
 
 func insertUser(ctx context.Context, tx *Tx, u org.NewUser) error {
-	_, err := tx.exec(ctx, `INSERT INTO users (id, email, name, home_org_id, active_org_id, instance_admin, password_hash, must_change, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		u.ID, u.Email, u.Name, u.HomeOrg, "", u.InstanceAdmin, u.PasswordHash, u.MustChange, micros(u.CreatedAt))
+	_, err := tx.exec(ctx, `INSERT INTO users (id, email, name, home_org_id, active_org_id, instance_admin, password_hash, must_change, machine, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		u.ID, u.Email, u.Name, u.HomeOrg, "", u.InstanceAdmin, u.PasswordHash, u.MustChange, u.Machine, micros(u.CreatedAt))
 	return err
 }
 
@@ -80,7 +80,7 @@ func (db *DB) UpdateOrganization(ctx context.Context, o org.Organization, versio
 }
 
 const (
-	orgMemberColumns = `m.user_id, u.email, u.name, u.home_org_id, m.role, m.status, m.joined_at, u.language`
+	orgMemberColumns = `m.user_id, u.email, u.name, u.home_org_id, m.role, m.status, m.joined_at, u.language, u.machine`
 	orgMemberQuery   = `SELECT ` + orgMemberColumns + ` FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = ?`
 )
 
@@ -88,7 +88,7 @@ const (
 // it has only invited.
 func scanOrgMember(r row) (org.Member, error) {
 	var m org.Member
-	err := r.Scan(&m.User, &m.Email, &m.Name, &m.HomeOrg, &m.Role, &m.Status, intoTime(&m.JoinedAt), &m.Language)
+	err := r.Scan(&m.User, &m.Email, &m.Name, &m.HomeOrg, &m.Role, &m.Status, intoTime(&m.JoinedAt), &m.Language, &m.Machine)
 	if m.Status == org.Invited {
 		m.Name, m.HomeOrg, m.Language = "", "", ""
 	}

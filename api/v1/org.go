@@ -52,6 +52,7 @@ type MemberIn struct {
 	Role               string `json:"role" enum:"owner,admin,policy_manager,operator,auditor"`
 	Password           string `json:"password,omitempty" maxLength:"1024" doc:"For a new person alone; ignored for an existing user"`
 	MustChangePassword *bool  `json:"must_change_password,omitempty" doc:"Default true"`
+	ServiceUser        bool   `json:"service_user,omitempty" doc:"A machine: the address is its name alone, and it has no password"`
 }
 
 // MemberPatch is the body of PATCH /org/members/{user_id}.
@@ -61,10 +62,11 @@ type MemberPatch struct {
 
 // Member is a user of the organization.
 type Member struct {
-	UserID   string    `json:"user_id"`
-	Email    string    `json:"email"`
-	Name     string    `json:"name"`
-	Role     string    `json:"role"`
-	Status   string    `json:"status" enum:"active,invited,suspended"`
-	JoinedAt time.Time `json:"joined_at"`
+	UserID      string    `json:"user_id"`
+	Email       string    `json:"email"`
+	Name        string    `json:"name"`
+	Role        string    `json:"role"`
+	Status      string    `json:"status" enum:"active,invited,suspended"`
+	ServiceUser bool      `json:"service_user,omitempty"`
+	JoinedAt    time.Time `json:"joined_at"`
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,11 +21,13 @@ var notSignedIn = v1.Error{Error: "TOKEN_INVALID", Message: "You are not signed 
 
 func (a *app) loginCommand() *cobra.Command {
 	var browser bool
+	var tokenFile, org string
 	cmd := &cobra.Command{
 		Use:   "login [URL]",
 		Short: "Sign in and keep the login for the next commands",
 		Long: "Sign in with e-mail and password, asked for on the terminal or taken from VAULTPAM_EMAIL and VAULTPAM_PASSWORD; or, with --browser,\n" +
-			"by approving a short code in the web console, on this machine or any other.",
+			"by approving a short code in the web console, on this machine or any other. A program of a CI system or in Kubernetes shows the token\n" +
+			"that it was given there: --oidc-token-file, with --org; see docs/sso.md.",
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			kept, err := readLogin()
@@ -45,6 +48,9 @@ func (a *app) loginCommand() *cobra.Command {
 			signIn := byPassword
 			if browser {
 				signIn = byBrowser
+			}
+			if tokenFile != "" {
+				signIn = byToken(tokenFile, cmp.Or(org, env("VAULTPAM_ORG_ID", "")))
 			}
 			token, err := signIn(cmd, c)
 			if err != nil {
@@ -67,6 +73,9 @@ func (a *app) loginCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&browser, "browser", false, "sign in by the web console")
+	cmd.Flags().StringVar(&tokenFile, "oidc-token-file", "", "file with the token of a program, which a rule of the organization takes")
+	cmd.Flags().StringVar(&org, "org", "", "organization to which --oidc-token-file is shown, by id or slug")
+	cmd.MarkFlagsMutuallyExclusive("browser", "oidc-token-file")
 	return cmd
 }
 

@@ -111,7 +111,7 @@ func (a *API) postOrganization(ctx context.Context, actor pam.Actor, in *withBod
 }
 
 func memberOf(m org.Member) v1.Member {
-	return v1.Member{UserID: string(m.User), Email: m.Email, Name: m.Name, Role: string(m.Role), Status: string(m.Status), JoinedAt: m.JoinedAt}
+	return v1.Member{UserID: string(m.User), Email: m.Email, Name: m.Name, Role: string(m.Role), Status: string(m.Status), ServiceUser: m.Machine, JoinedAt: m.JoinedAt}
 }
 
 func (a *API) listMembers(ctx context.Context, actor pam.Actor, in *struct {
@@ -138,6 +138,10 @@ func (a *API) listMembers(ctx context.Context, actor pam.Actor, in *struct {
 func (a *API) postMember(ctx context.Context, actor pam.Actor, in *withBody[v1.MemberIn]) (*answer[v1.Member], error) {
 	password := secret.FromString(in.Body.Password)
 	defer password.Wipe()
+	if in.Body.ServiceUser {
+		m, err := a.Orgs.AddMachine(ctx, actor, in.Body.Email, pam.Role(in.Body.Role))
+		return reply(memberOf(m), err)
+	}
 	mustChange := in.Body.MustChangePassword == nil || *in.Body.MustChangePassword
 	m, err := a.Orgs.Add(ctx, actor, in.Body.Email, pam.Role(in.Body.Role), password, mustChange)
 	return reply(memberOf(m), err)

@@ -24,6 +24,7 @@ func (a *API) routes() {
 	serve(a, route{"GET /auth/sso/{organization}", "The ways to sign in to an organization by others' word", public, "", ok, countLogin, nil}, a.getOffers)
 	serve(a, route{"POST /auth/sso/start", "Begin to sign in by a provider; what the browser keeps comes as a cookie", public, "", ok, countLogin | secrets | byCookie, nil}, a.startSSO)
 	serve(a, route{"POST /auth/sso/finish", "Sign in with what the provider has sent the browser back with; the login comes as a cookie", public, "", ok, countLogin | secrets | byCookie, nil}, a.finishSSO)
+	serve(a, route{"POST /auth/token-exchange", "Get a token for a program that has one of an issuer whom the organization believes", public, "", ok, countLogin | secrets, nil}, a.postTokenExchange)
 	serve(a, route{"POST /auth/logout", "End this login", person, "-", none, 0, nil}, a.postLogout)
 	serve(a, route{"POST /auth/step-up", "Authenticate anew for a risky act", person, "-", ok, countLogin, nil}, a.postStepUp)
 
@@ -86,6 +87,11 @@ func (a *API) routes() {
 	serve(a, route{"GET /org/sso/scim-tokens", "The tokens with which directories fill the organization by SCIM", member, "org:read", ok, 0, nil}, a.listSCIMTokens)
 	serve(a, route{"POST /org/sso/scim-tokens", "Make such a token; it is shown this once", member, "-", created, sensitive | secrets, nil}, a.postSCIMToken)
 	serve(a, route{"DELETE /org/sso/scim-tokens/{id}", "Shut a directory out; what it brought stays", member, "-", none, sensitive, nil}, a.deleteSCIMToken)
+	serve(a, route{"GET /org/sso/workload-rules", "Which programs get a token", member, "org:read", ok, 0, nil}, a.listWorkloads)
+	serve(a, route{"POST /org/sso/workload-rules", "Let programs have a token", member, "-", created, sensitive, typeOf[v1.WorkloadRuleIn]()}, a.postWorkload)
+	serve(a, route{"GET /org/sso/workload-rules/{id}", "One rule", member, "org:read", ok, 0, nil}, a.getWorkload)
+	serve(a, route{"PATCH /org/sso/workload-rules/{id}", "Change a rule; tokens by it end", member, "-", ok, sensitive, typeOf[v1.WorkloadRuleIn]()}, a.patchWorkload)
+	serve(a, route{"DELETE /org/sso/workload-rules/{id}", "Delete a rule; tokens by it end", member, "-", none, sensitive, nil}, a.deleteWorkload)
 	serve(a, route{"GET /organizations", "All organizations, for an administrator of the instance", person, "-", ok, 0, nil}, a.listOrganizations)
 	serve(a, route{"POST /organizations", "Make an organization", person, "-", created, sensitive, nil}, a.postOrganization)
 

@@ -89,6 +89,36 @@ func (s *Service) Add(ctx context.Context, a pam.Actor, email string, role pam.R
 	return m, s.store.AddOrgMember(ctx, a.Org, m, u, e)
 }
 
+// AddMachine makes a service user whose home is the organization. The address
+// is its name: nobody signs in by it, and no letter is sent to it.
+func (s *Service) AddMachine(ctx context.Context, a pam.Actor, email string, role pam.Role) (Member, error) {
+	const op = "add service user"
+	if err := may(a, policy.MemberAdd, op); err != nil {
+		return Member{}, err
+	}
+	normal, ok := naming.Email(email)
+	if !ok {
+		return Member{}, badField(op, "email", "is not an e-mail address")
+	}
+	if !role.Valid() || role == pam.Owner {
+		return Member{}, badField(op, "role", "is not a role of a service user")
+	}
+	if err := mayGive(a, role, op); err != nil {
+		return Member{}, err
+	}
+	if _, err := s.store.UserIDByEmail(ctx, normal); !pam.Is(err, pam.NotFound) {
+		if err == nil {
+			err = pam.Errorf(pam.Conflict, op, "There is a user with this address already.")
+		}
+		return Member{}, err
+	}
+	now := s.clock.Now()
+	u := &NewUser{ID: pam.UserID(s.ids.New(pam.PrefixUser)), Email: normal, Name: nameOf(normal), HomeOrg: a.Org, Machine: true, CreatedAt: now}
+	m := Member{User: u.ID, Email: normal, Name: u.Name, HomeOrg: a.Org, Role: role, Status: Active, Machine: true, JoinedAt: now}
+	e := s.scribe.Entry(a, audit.MemberAdded, memberParty(m), map[string]any{"role": string(role), "service_user": true})
+	return m, s.store.AddOrgMember(ctx, a.Org, m, u, e)
+}
+
 // mayGive says whether a may hand out role: an owner any, others at most
 // their own.
 func mayGive(a pam.Actor, role pam.Role, op string) error {
@@ -132,6 +162,9 @@ func (s *Service) SetRole(ctx context.Context, a pam.Actor, user pam.UserID, rol
 	}
 	if old.Role == role {
 		return old, nil
+	}
+	if old.Machine && role == pam.Owner {
+		return Member{}, badField(op, "role", "is not a role of a service user")
 	}
 	m := old
 	m.Role = role

@@ -84,6 +84,7 @@ type Member struct {
 	Role     pam.Role
 	Status   Status
 	JoinedAt time.Time
+	Machine  bool   // a service user: it has tokens alone
 	Language string // in which they are written to; "": not known
 }
 
@@ -111,6 +112,7 @@ type NewUser struct {
 	InstanceAdmin bool
 	PasswordHash  string // "": cannot sign in with a password
 	MustChange    bool
+	Machine       bool
 	CreatedAt     time.Time
 }
 

@@ -48,6 +48,8 @@ func (s *Service) ResetPassword(ctx context.Context, a pam.Actor, user pam.UserI
 	switch now := s.clock.Now(); {
 	case m.HomeOrg != a.Org:
 		return Member{}, time.Time{}, pam.Errorf(pam.Denied, op, "Only the person's home organization may do this.")
+	case m.Machine:
+		return Member{}, time.Time{}, pam.Errorf(pam.Conflict, op, "A service user has no password.")
 	case m.Status != Active:
 		return Member{}, time.Time{}, pam.Errorf(pam.Conflict, op, "This member is %s.", m.Status)
 	case !a.Fresh(now):
@@ -93,6 +95,8 @@ func (s *Service) TransferOwnership(ctx context.Context, a pam.Actor, user pam.U
 	switch {
 	case user == a.User:
 		return Member{}, badField(op, "user_id", "is you")
+	case to.Machine:
+		return Member{}, badField(op, "user_id", "is a service user")
 	case to.Status != Active:
 		return Member{}, pam.Errorf(pam.Conflict, op, "This member is %s.", to.Status)
 	case to.Role == pam.Owner:

@@ -45,17 +45,19 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	idp.Person("victim", victim.email, nil)
 	w.p.vouched(idp, w.founder.slug(), vouching)
 	linked := read[[]v1.SSOIdentity](w.founder.call("GET", "/org/sso/identities", nil))[0].ID
+	lent := read[v1.WorkloadRule](w.founder.call("POST", "/org/sso/workload-rules", w.workloadRule())).ID
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
 		"/audit-events": event, "/policies": rule, "/org/groups": team, "/org/invitations": invited,
-		"/org/sso/providers": vouching, "/org/sso/identities": linked, "/me/sso-identities": linked,
+		"/org/sso/providers": vouching, "/org/sso/identities": linked, "/me/sso-identities": linked, "/org/sso/workload-rules": lent,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
 		"PATCH /safes/{id}/members/{member_id}": map[string]any{"role": "viewer"},
 		"PATCH /org/members/{user_id}":          map[string]any{"role": "auditor"},
+		"PATCH /org/sso/workload-rules/{id}":    map[string]any{"enabled": false},
 		"PATCH /org/sso/providers/{id}":         map[string]any{"enabled": false},
 		"PATCH /org/groups/{id}":                map[string]any{"member_ids": []string{thief.id}},
 		"PATCH /safes/{id}":                     map[string]any{"name": "Stolen"},

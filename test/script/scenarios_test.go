@@ -172,6 +172,16 @@ var scenarios = []row{
 		return ask{path: "/me/sso-identities", body: v1.SSOLinkIn{OrgID: w.founder.org, ProviderID: "sso_x"}}
 	}},
 	{"DELETE /me/sso-identities/{id}", "401 404 404 404 404 404 404 404 404 403 403 403 404", path("/me/sso-identities/idn_x")},
+	{"POST /auth/token-exchange", "401 401 401 401 401 401 401 401 401 401 401 401 401", func(w *world, _ *caller) ask {
+		return ask{path: "/auth/token-exchange", body: v1.TokenExchangeIn{GrantType: grantType, SubjectToken: "x", Organization: w.founder.org}}
+	}},
+	{"GET /org/sso/workload-rules", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/sso/workload-rules")},
+	{"POST /org/sso/workload-rules", "401 422 403 403 403 403 403 201 201 403 403 403 201", func(w *world, _ *caller) ask {
+		return ask{path: "/org/sso/workload-rules", body: w.workloadRule()}
+	}},
+	{"GET /org/sso/workload-rules/{id}", "401 404 403 403 403 403 403 200 200 403 403 200 200", onWorkloadRule(nil)},
+	{"PATCH /org/sso/workload-rules/{id}", "401 404 403 403 403 403 403 200 200 403 403 403 200", onWorkloadRule(map[string]any{"enabled": false})},
+	{"DELETE /org/sso/workload-rules/{id}", "401 404 403 403 403 403 403 204 204 403 403 403 204", onWorkloadRule(nil)},
 	{"GET /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/organizations")},
 	{"POST /organizations", "401 403 403 403 403 403 403 403 403 403 403 403 201", func(w *world, _ *caller) ask {
 		return ask{path: "/organizations", body: v1.OrganizationIn{Name: w.unique("Organization")}}
