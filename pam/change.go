@@ -15,6 +15,8 @@ const (
 	SubjectSession  Subject = "session"  // a session that somebody wants ended
 	SubjectGroup    Subject = "group"    // a group's members
 	SubjectPolicy   Subject = "policy"   // a policy, or the Safes that it is assigned to
+	SubjectGrant    Subject = "grant"    // a grant; the id is that of its user
+	SubjectRequest  Subject = "request"  // an access request
 )
 
 // Change says that something committed which others may rest on. It carries

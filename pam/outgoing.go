@@ -28,8 +28,11 @@ const PrefixOutgoing = "out_"
 
 // The kinds of letters.
 const (
-	LetterInvitation    = "invitation"
-	LetterPasswordReset = "password_reset"
+	LetterInvitation      = "invitation"
+	LetterPasswordReset   = "password_reset"
+	LetterAccessRequested = "access_requested" // to those who decide
+	LetterAccessApproved  = "access_approved"  // to whoever asked
+	LetterAccessRejected  = "access_rejected"
 )
 
 // Letter is what is to be written to one person, in the words of the outbox.
@@ -42,6 +45,8 @@ type Letter struct {
 	OrgName  string
 	By       string // who caused it
 	Role     Role   // of an invitation
+	About    string // the name of what it is about
+	Why      string // what whoever caused it says
 	Link     secret.Value
 	Until    time.Time
 }

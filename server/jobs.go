@@ -15,7 +15,7 @@ import (
 const (
 	recoverEvery = 10 * time.Second // after session.NodeSilent: within a minute of a restart
 	purgeEvery   = time.Hour
-	closeEvery   = 10 * time.Second // of access reviews whose time is over
+	closeEvery   = 10 * time.Second // what has a time that is over: reviews, requests, grants
 )
 
 // recoverAll mends what a dead process has left, before anybody is let in.
@@ -72,6 +72,7 @@ func (s *Server) jobs(ctx context.Context) error {
 		if now.Sub(closed) >= closeEvery {
 			closed = now
 			s.try(ctx, "close access reviews", s.reviews.CloseDue)
+			s.try(ctx, "end access requests and grants", s.requests.EndDue)
 		}
 		if now.Sub(emitted) >= s.cfg.CheckpointInterval {
 			emitted = now

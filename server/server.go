@@ -39,6 +39,7 @@ import (
 	"vaultpam/pam/outbox"
 	"vaultpam/pam/provisioning"
 	"vaultpam/pam/recording"
+	"vaultpam/pam/request"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/review"
 	"vaultpam/pam/rulebook"
@@ -80,6 +81,7 @@ type Server struct {
 	rules         *rulebook.Books
 	policies      *rulebook.Service
 	reviews       *review.Service
+	requests      *request.Service
 	sessions      *session.Service
 	recordings    *recording.Service
 	audit         *audit.Log
@@ -205,6 +207,7 @@ func (s *Server) assemble() error {
 	s.confirmations = confirmation.New(s.db, s.scribe, s.clock, s.ids)
 	s.groups = usergroup.New(s.db, s.scribe, s.clock, s.ids)
 	s.provisioning = provisioning.New(provisioning.Deps{Store: s.db, Tokens: s.identity, Events: events, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
+	s.requests = request.New(request.Deps{Store: s.db, Access: s.db.RequestAccess(s.rules.Rules), Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Letters: s.requestLetters})
 	s.reviews = review.New(review.Deps{Store: s.db, Decider: decider{s.policies}, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
 	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
 	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)
@@ -253,7 +256,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
 		Provisioning: s.provisioning,
 		Vault:        vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
@@ -262,7 +265,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 
 func (s *Server) sshServer(hostKeys []ssh.Signer) *sshproxy.Server {
 	return sshproxy.New(sshproxy.Deps{
-		Identity: s.identity, Door: s.broker, HostKeys: hostKeys, Proxies: s.cfg.proxies(),
+		Identity: s.identity, Door: s.broker, Approvals: approvals{s}, HostKeys: hostKeys, Proxies: s.cfg.proxies(),
 		Limiter: s.limiter, Log: s.log,
 	})
 }

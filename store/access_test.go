@@ -103,7 +103,7 @@ func (w *world) sql(text string, args ...any) {
 
 func (w *world) org() pam.OrgID {
 	id := w.ids.New(pam.PrefixOrg)
-	w.sql(`INSERT INTO organizations (id, name, slug, settings, version, created_at, updated_at) VALUES (?, ?, ?, '{}', 1, 1, 1)`, id, id, id)
+	w.sql(`INSERT INTO organizations (id, name, slug, settings, version, created_at, updated_at) VALUES (?, ?, ?, '{"request_timeout_seconds":86400}', 1, 1, 1)`, id, id, id)
 	return pam.OrgID(id)
 }
 

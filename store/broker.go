@@ -8,6 +8,7 @@ import (
 
 	"vaultpam/pam"
 	"vaultpam/pam/broker"
+	"vaultpam/pam/policy"
 )
 
 var _ broker.Store = (*DB)(nil)
@@ -39,6 +40,25 @@ func (db *DB) SafesOf(ctx context.Context, user pam.UserID, org pam.OrgID, ref s
 	return out, db.failed("find safes", err)
 }
 
+// GrantedSafes is broker.Store's.
+func (db *DB) GrantedSafes(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time, limit int) ([]broker.SafeRef, error) {
+	var w where
+	w.and("g.user_id = ? AND g.status = 'active' AND g.starts_at <= ? AND g.ends_at > ?", user, micros(now), micros(now))
+	if org != "" {
+		w.and("g.org_id = ?", org)
+	}
+	switch {
+	case strings.HasPrefix(ref, pam.PrefixSafe):
+		w.and("s.safe_id = ?", ref)
+	case ref != "":
+		w.and("s.slug = ?", ref)
+	}
+	out, err := list(ctx, db, func(r row) (f broker.SafeRef, err error) { return f, r.Scan(&f.Org, &f.Safe, &f.Slug, &f.OrgRole) },
+		`SELECT DISTINCT s.org_id, s.safe_id, s.slug, o.role FROM grants g JOIN memberships o ON o.org_id = g.org_id AND o.user_id = g.user_id AND o.status = 'active'
+			JOIN safes s ON s.org_id = g.org_id AND s.safe_id = g.safe_id WHERE `+w.String()+` ORDER BY s.org_id, s.slug LIMIT ?`, append(w.args, limit)...)
+	return out, db.failed("find safes by grants", err)
+}
+
 // Standings is broker.Store's.
 func (db *DB) Standings(ctx context.Context, node string, now time.Time) ([]broker.Standing, error) {
 	out, err := list(ctx, db, func(r row) (broker.Standing, error) {
@@ -65,14 +85,32 @@ func (db *DB) Standings(ctx context.Context, node string, now time.Time) ([]brok
 	if err != nil {
 		return nil, db.failed("read what sessions rest on", err)
 	}
+	given, err := list(ctx, db, func(r row) (g standingGrant, err error) {
+		return g, r.Scan(&g.session, &g.grant.ID, &g.grant.Approvers, intoTime(&g.grant.Starts), intoTime(&g.grant.Ends), &g.grant.Command)
+	}, `SELECT x.session_id, g.grant_id, g.approvers, g.starts_at, g.ends_at, g.command_hash
+		FROM sessions x JOIN grants g ON g.org_id = x.org_id AND g.user_id = x.user_id AND g.safe_id = x.safe_id
+		WHERE x.node = ? AND x.status IN ('pending', 'active') AND g.status IN ('active', 'used') AND (g.command_hash = '' OR g.session_id = x.session_id)`, node)
+	if err != nil {
+		return nil, db.failed("read what sessions rest on", err)
+	}
+	held := make(map[pam.SessionID][]policy.Grant)
+	for _, g := range given {
+		held[g.session] = append(held[g.session], g.grant)
+	}
 	of := make(map[pam.SessionID][]pam.GroupID)
 	for _, g := range groups {
 		of[g.session] = append(of[g.session], g.group)
 	}
 	for i := range out {
-		out[i].Groups = of[out[i].Session]
+		out[i].Groups, out[i].Grants = of[out[i].Session], held[out[i].Session]
 	}
 	return out, nil
+}
+
+// standingGrant is one grant of whom a session is.
+type standingGrant struct {
+	session pam.SessionID
+	grant   policy.Grant
 }
 
 // standingGroup is one group of whom a session is.

@@ -308,6 +308,9 @@ func (db *DB) Subject(ctx context.Context, org pam.OrgID, id pam.SafeID, user pa
 	if out.Role, _, err = db.ActiveRole(ctx, org, user); err != nil {
 		return out, err
 	}
+	if out.Grants, err = grantsOf(ctx, db, org, user, id, now); err != nil {
+		return out, db.failed("read grants", err)
+	}
 	out.Targets, err = list(ctx, db, func(r row) (rulebook.Target, error) {
 		var t rulebook.Target
 		return t, r.Scan(&t.Resource, &t.Account, &t.Type)

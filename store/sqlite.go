@@ -38,15 +38,15 @@ type sqliteWriter struct {
 	// for those that the group under way adds to. Used by the goroutine alone.
 	logs, staged map[pam.OrgID]int64
 
-	queue chan *request
+	queue chan *writeRequest
 	done  chan struct{} // closed when the goroutine has ended
 
 	mu     sync.RWMutex // guards closed; held for reading while sending to queue
 	closed bool
 }
 
-// request is one write on its way through a group.
-type request struct {
+// writeRequest is one write on its way through a group.
+type writeRequest struct {
 	ctx     context.Context
 	fn      func(context.Context, *Tx) error
 	leaves  []leaf
@@ -96,7 +96,7 @@ func newSQLiteWriter(ctx context.Context, db *DB, path string, lock *os.File, mi
 	w := &sqliteWriter{
 		db: db, path: path, lock: lock, pool: pool,
 		stmts: map[string]*sql.Stmt{}, logs: map[pam.OrgID]int64{}, staged: map[pam.OrgID]int64{},
-		queue: make(chan *request, maxGroup), done: make(chan struct{}),
+		queue: make(chan *writeRequest, maxGroup), done: make(chan struct{}),
 	}
 	err = migrate(ctx, pool, db.dialect, migrations, func(first int64) error { return copyAside(ctx, pool, path, first) })
 	if err == nil {
@@ -113,7 +113,7 @@ func newSQLiteWriter(ctx context.Context, db *DB, path string, lock *os.File, mi
 }
 
 func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, *Tx) error, leaves []leaf) ([]pam.Change, error) {
-	r := &request{ctx: ctx, fn: fn, leaves: leaves, done: make(chan struct{})}
+	r := &writeRequest{ctx: ctx, fn: fn, leaves: leaves, done: make(chan struct{})}
 	w.mu.RLock()
 	if w.closed {
 		w.mu.RUnlock()
@@ -161,7 +161,7 @@ func (w *sqliteWriter) close() error {
 // serve runs until the queue is closed and empty.
 func (w *sqliteWriter) serve() {
 	defer close(w.done)
-	group := make([]*request, 0, maxGroup)
+	group := make([]*writeRequest, 0, maxGroup)
 	for r := range w.queue {
 		group = w.gather(append(group[:0], r))
 		w.run(group)
@@ -175,7 +175,7 @@ func (w *sqliteWriter) serve() {
 // gather adds what else waits. Those who were just answered are often about
 // to ask again: yielding to them once or twice costs a microsecond and spares
 // an fsync for a group of one.
-func (w *sqliteWriter) gather(group []*request) []*request {
+func (w *sqliteWriter) gather(group []*writeRequest) []*writeRequest {
 	for yields := 0; len(group) < maxGroup; {
 		select {
 		case r, ok := <-w.queue:
@@ -194,7 +194,7 @@ func (w *sqliteWriter) gather(group []*request) []*request {
 }
 
 // run makes the group durable and sets every request's outcome.
-func (w *sqliteWriter) run(group []*request) {
+func (w *sqliteWriter) run(group []*writeRequest) {
 	begun := 0
 	for _, r := range group {
 		switch {
@@ -237,7 +237,7 @@ var errUndo = errors.New("a request must be undone")
 
 // transaction runs the requests that have not failed yet, and commits. On an
 // error nothing of it remains.
-func (w *sqliteWriter) transaction(group []*request, savepoints bool) (err error) {
+func (w *sqliteWriter) transaction(group []*writeRequest, savepoints bool) (err error) {
 	ctx := context.Background()
 	clear(w.staged)
 	if err := w.command(ctx, "BEGIN IMMEDIATE"); err != nil {
@@ -268,7 +268,7 @@ func (w *sqliteWriter) transaction(group []*request, savepoints bool) (err error
 
 // attempt runs one request. What the request does wrong becomes its own error
 // and is undone; the returned error means that the transaction must end.
-func (w *sqliteWriter) attempt(r *request, savepoint bool) error {
+func (w *sqliteWriter) attempt(r *writeRequest, savepoint bool) error {
 	ctx := context.WithoutCancel(r.ctx)
 	if savepoint {
 		if err := w.command(ctx, "SAVEPOINT request"); err != nil {

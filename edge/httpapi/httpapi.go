@@ -35,6 +35,7 @@ import (
 	"vaultpam/pam/org"
 	"vaultpam/pam/provisioning"
 	"vaultpam/pam/recording"
+	"vaultpam/pam/request"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/review"
 	"vaultpam/pam/rulebook"
@@ -68,6 +69,7 @@ type Deps struct {
 	Confirmations *confirmation.Service
 	Policies      *rulebook.Service
 	Reviews       *review.Service
+	Requests      *request.Service
 	Sessions      *session.Service
 	Recordings    *recording.Service
 	Audit         *audit.Log

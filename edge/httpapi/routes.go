@@ -146,6 +146,16 @@ func (a *API) routes() {
 	serve(a, route{"POST /policies/{id}/preview", "What it would have changed in the last days", member, "policies:write", ok, sensitive | bodyOptional, typeOf[v1.PolicyPreviewIn]()}, a.previewPolicy)
 	serve(a, route{"POST /access-decisions", "Try a decision, and learn why", member, "policies:read", ok, 0, nil}, a.postAccessDecision)
 
+	serve(a, route{"GET /access-requests", "Access requests, newest first", member, "requests:read", ok, 0, nil}, a.listRequests)
+	serve(a, route{"POST /access-requests", "Ask for access to a Safe", member, "requests:write", created, 0, nil}, a.postRequest)
+	serve(a, route{"GET /access-requests/{id}", "One access request", member, "requests:read", ok, 0, nil}, a.getRequest)
+	serve(a, route{"POST /access-requests/{id}/approve", "Agree to a request, or to less than it asks for", member, "requests:approve", ok, sensitive | bodyOptional, typeOf[v1.AccessDecideIn]()}, a.approveRequest)
+	serve(a, route{"POST /access-requests/{id}/reject", "Reject a request", member, "requests:approve", ok, sensitive | bodyOptional, typeOf[v1.AccessDecideIn]()}, a.rejectRequest)
+	serve(a, route{"POST /access-requests/{id}/cancel", "Take one's own request back", member, "requests:write", ok, 0, nil}, a.cancelRequest)
+	serve(a, route{"GET /grants", "Grants, newest first", member, "requests:read", ok, 0, nil}, a.listGrants)
+	serve(a, route{"GET /grants/{id}", "One grant", member, "requests:read", ok, 0, nil}, a.getGrant)
+	serve(a, route{"DELETE /grants/{id}", "Revoke a grant; the sessions that rest on it end", member, "requests:write", none, sensitive, nil}, a.deleteGrant)
+
 	serve(a, route{"GET /access", "Who can reach what, by which rule", member, "safes:read", ok, 0, nil}, a.listAccess)
 	serve(a, route{"GET /access/export", "Who can reach what, whole", member, "safes:read", ok, 0, nil}, a.exportAccess)
 	serve(a, route{"GET /access-reviews", "Access reviews, newest first", member, "safes:read", ok, 0, nil}, a.listReviews)

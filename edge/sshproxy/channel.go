@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"vaultpam/edge/sshpump"
+	"vaultpam/pam"
 	"vaultpam/pam/broker"
 )
 
@@ -40,7 +41,8 @@ type channel struct {
 	gone context.CancelCauseFunc
 	exit string // how it ended; "" when the client left
 
-	env [][]byte // payloads of env requests
+	env  [][]byte // payloads of env requests
+	keys *keys    // what was read before the session began; nil where nothing was
 
 	mu   sync.Mutex // guards what follows
 	pty  []byte     // payload of pty-req; nil without
@@ -68,9 +70,14 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 }
 
 // Read, Output and Errors make the channel a sshpump.Client.
-func (x *channel) Read(p []byte) (int, error) { return x.ssh.Read(p) }
-func (x *channel) Output() io.Writer          { return x.out }
-func (x *channel) Errors() io.Writer          { return x.err }
+func (x *channel) Read(p []byte) (int, error) {
+	if x.keys != nil {
+		return x.keys.Read(p)
+	}
+	return x.ssh.Read(p)
+}
+func (x *channel) Output() io.Writer { return x.out }
+func (x *channel) Errors() io.Writer { return x.err }
 
 // serve answers the channel's requests until it is closed.
 func (x *channel) serve(requests <-chan *ssh.Request) {
@@ -186,7 +193,23 @@ func (x *channel) start(r *ssh.Request) {
 	x.mu.Lock()
 	size, terminal := x.size, x.pty != nil
 	x.mu.Unlock()
-	live, target, err := x.c.session(uint16(min(size.Columns, 0xffff)), uint16(min(size.Rows, 0xffff)))
+	run := ""
+	if r.Type == "exec" {
+		run = command
+	}
+	cols, rows := uint16(min(size.Columns, 0xffff)), uint16(min(size.Rows, 0xffff))
+	live, target, err := x.c.session(run, cols, rows)
+	answered := false
+	if terminal && x.c.s.Approvals != nil && pam.Is(err, pam.ApprovalNeeded) {
+		_ = r.Reply(true, nil)
+		answered = true
+		x.keys = newKeys(x.ssh)
+		defer x.keys.drain(&x.c.wg)
+		if err = x.await(x.c.want(run, cols, rows)); err == nil {
+			x.c.reopen()
+			live, target, err = x.c.session(run, cols, rows)
+		}
+	}
 	var tch ssh.Channel
 	var treqs <-chan *ssh.Request
 	if err == nil {
@@ -199,7 +222,9 @@ func (x *channel) start(r *ssh.Request) {
 	}
 	// The request counts as granted even when it is refused: a client shows
 	// stderr only of a program that it believes to have started.
-	_ = r.Reply(true, nil)
+	if !answered {
+		_ = r.Reply(true, nil)
+	}
 	if err != nil {
 		x.end(err)
 		return

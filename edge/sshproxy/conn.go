@@ -159,16 +159,28 @@ func (c *conn) accept(nc ssh.NewChannel) {
 	}()
 }
 
+// want is what the client's name asks for.
+func (c *conn) want(command string, cols, rows uint16) broker.Want {
+	return broker.Want{
+		Safe: c.name.safe, Account: c.name.account, Resource: c.name.resource, Protocol: pam.SSH, Command: command, Cols: cols, Rows: rows,
+	}
+}
+
+// errSpent refuses whatever comes after the only run that was approved.
+var errSpent = sshpump.Refusal("What was approved is one run of one command: this connection has had it.")
+
 // session returns the connection's brokered session and the target, opening
-// both for the first channel that needs them.
-func (c *conn) session(cols, rows uint16) (*broker.Live, *ssh.Client, error) {
+// both for the first channel that needs them. command is what an exec runs, ""
+// for a shell.
+func (c *conn) session(command string, cols, rows uint16) (*broker.Live, *ssh.Client, error) {
 	c.opening.Lock()
 	defer c.opening.Unlock()
+	if c.opened && c.live != nil && c.live.Rules.Once {
+		return nil, nil, errSpent
+	}
 	if !c.opened {
 		c.opened = true
-		live, target, err := sshpump.Open(c.ctx, c.s.Door, c.actor, broker.Want{
-			Safe: c.name.safe, Account: c.name.account, Resource: c.name.resource, Protocol: pam.SSH, Cols: cols, Rows: rows,
-		}, c.s.Log)
+		live, target, err := sshpump.Open(c.ctx, c.s.Door, c.actor, c.want(command, cols, rows), c.s.Log)
 		c.mu.Lock()
 		c.live, c.target, c.refused = live, target, err
 		c.mu.Unlock()
@@ -178,6 +190,15 @@ func (c *conn) session(cols, rows uint16) (*broker.Live, *ssh.Client, error) {
 		}
 	}
 	return c.live, c.target, c.refused
+}
+
+// reopen forgets a refusal, so that the door is asked again.
+func (c *conn) reopen() {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	if c.ctx.Err() == nil && c.live == nil {
+		c.opened, c.refused = false, nil
+	}
 }
 
 // watch passes warnings on, and closes the connection once a session that was

@@ -43,11 +43,14 @@ type Identity interface {
 type Deps struct {
 	Identity Identity
 	Door     sshpump.Door
-	HostKeys []ssh.Signer
-	Proxies  edge.Proxies      // whose PROXY header is believed
-	Limiter  *edge.RateLimiter // passwords count as login attempts; nil limits nothing
-	Log      *slog.Logger
-	Limits   Limits // zero fields take the defaults
+	// Approvals lets people at a terminal wait for an approval; nil refuses
+	// them at once, like programs.
+	Approvals Approvals
+	HostKeys  []ssh.Signer
+	Proxies   edge.Proxies      // whose PROXY header is believed
+	Limiter   *edge.RateLimiter // passwords count as login attempts; nil limits nothing
+	Log       *slog.Logger
+	Limits    Limits // zero fields take the defaults
 }
 
 // Limits bound what strangers and users can take.

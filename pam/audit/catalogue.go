@@ -81,8 +81,11 @@ const (
 	UserAccessRequestCreated Type = "USER_ACCESS_REQUEST_CREATED"
 	AccessRequestApproved    Type = "ACCESS_REQUEST_APPROVED"
 	AccessRequestRejected    Type = "ACCESS_REQUEST_REJECTED"
+	AccessRequestCancelled   Type = "ACCESS_REQUEST_CANCELLED"
+	AccessRequestExpired     Type = "ACCESS_REQUEST_EXPIRED"
 	AccessDelegationGranted  Type = "ACCESS_DELEGATION_GRANTED"
 	AccessDelegationRevoked  Type = "ACCESS_DELEGATION_REVOKED"
+	AccessDelegationEnded    Type = "ACCESS_DELEGATION_ENDED"
 	PolicyAssignmentChanged  Type = "POLICY_ASSIGNMENT_CHANGED"
 	PolicyEvaluated          Type = "POLICY_EVALUATED"
 	PolicyCreated            Type = "POLICY_CREATED"
@@ -230,8 +233,11 @@ var Catalogue = []Spec{
 	{UserAccessRequestCreated, title(UserAccessRequestCreated), "access"},
 	{AccessRequestApproved, title(AccessRequestApproved), "access"},
 	{AccessRequestRejected, title(AccessRequestRejected), "access"},
+	{AccessRequestCancelled, title(AccessRequestCancelled), "access"},
+	{AccessRequestExpired, title(AccessRequestExpired), "access"},
 	{AccessDelegationGranted, title(AccessDelegationGranted), "access"},
 	{AccessDelegationRevoked, title(AccessDelegationRevoked), "access"},
+	{AccessDelegationEnded, title(AccessDelegationEnded), "access"},
 	{PolicyAssignmentChanged, title(PolicyAssignmentChanged), "access"},
 	{PolicyEvaluated, title(PolicyEvaluated), "access"},
 	{ConfirmationRequested, title(ConfirmationRequested), "access"},

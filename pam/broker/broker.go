@@ -62,6 +62,11 @@ type Store interface {
 	AccountByID(ctx context.Context, org pam.OrgID, id pam.AccountID) (account.Account, error)
 	Holders(ctx context.Context, org pam.OrgID, id pam.AccountID, user pam.UserID, now time.Time) ([]account.Holder, error)
 	CredentialVersions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]account.Version, error)
+	// GrantedSafes is SafesOf for Safes for which user holds a grant; their
+	// Role is left empty.
+	GrantedSafes(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time, limit int) ([]SafeRef, error)
+	// Grants lists the grants that user holds for a Safe now.
+	Grants(ctx context.Context, org pam.OrgID, user pam.UserID, safe pam.SafeID, now time.Time) ([]policy.Grant, error)
 	// Blocked says whether the account's credential is held back at the
 	// resource by a redirection that nobody has confirmed yet.
 	Blocked(ctx context.Context, org pam.OrgID, resource pam.ResourceID, account pam.AccountID, safe pam.SafeID) (bool, error)
@@ -73,7 +78,9 @@ type Store interface {
 	LaunchedSession(ctx context.Context, org pam.OrgID, s session.Session, now time.Time) (pam.SessionID, error)
 	// BeginSession stores the session as pending, the recording's row unless
 	// it is nil, and the events, in one transaction. With adopt, s.ID is a
-	// launched session; it is a Conflict if it does not wait any more.
+	// launched session; it is a Conflict if it does not wait any more. A grant
+	// for one command that s names is used up by it; it is a Conflict if it was
+	// before.
 	BeginSession(ctx context.Context, org pam.OrgID, s session.Session, adopt bool, r *recording.Recording, events ...audit.Entry) error
 	// Standings reads, in one query, what the open sessions of a node rest on.
 	Standings(ctx context.Context, node string, now time.Time) ([]Standing, error)
@@ -99,6 +106,7 @@ type Standing struct {
 	OrgRole    pam.Role     // "" : not an active member any more
 	SafeRole   pam.SafeRole // "" : no role in the Safe any more, or no such Safe
 	Groups     []pam.GroupID
+	Grants     []policy.Grant // for the Safe
 	Locked     bool
 	Bound      bool  // the Safe still binds the account at the resource
 	Version    int64 // of the Safe
@@ -167,6 +175,7 @@ type Want struct {
 	Safe, Account, Resource string
 	Protocol                pam.Protocol // "": the resource's own
 	Reason                  string
+	Command                 string // the only one that is to be run; "" for anything else
 	Cols, Rows              uint16 // of the terminal; 0 without one
 }
 
@@ -175,6 +184,8 @@ type Rules struct {
 	NoFiles       bool // file_transfer: blocked
 	NoClipboard   bool // clipboard: blocked
 	NoteClipboard bool // clipboard: audited
+	// Once says that the session is for Want.Command, to be run a single time.
+	Once bool
 }
 
 // Broker is the door. It is safe for concurrent use.

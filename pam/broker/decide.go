@@ -15,6 +15,8 @@ type facts struct {
 	action   policy.Action // SessionLaunch or CredentialReveal
 	safe     safe.Safe
 	rules    policy.Set        // that are assigned to the Safe
+	grants   []policy.Grant    // of the actor for the Safe
+	command  string            // the hash of the only command that is to be run
 	types    policy.Types      // of what is to be reached or revealed
 	resource resource.Resource // of a launch
 	protocol pam.Protocol      // that the client speaks; "" any
@@ -27,6 +29,7 @@ type facts struct {
 func (f facts) question() policy.Question {
 	return policy.Question{
 		Action: f.action, User: f.actor.User, Groups: f.actor.Groups, Role: f.actor.Role, SafeRole: f.safe.Role, Safe: f.safe.Controls(), Rules: f.rules,
+		Grants: f.grants, Command: f.command,
 		Types: f.types, From: f.actor.From, At: f.now, Fresh: f.actor.Fresh(f.now), Factor: f.actor.SecondFactor,
 	}
 }
@@ -90,7 +93,11 @@ func (f facts) refusal(q *policy.Question, d policy.Decision) *pam.Error {
 		return nil
 	}
 	if kind, ok := refused[d.Step]; ok {
-		return refuse(kind, "%s", d.Refusal(q))
+		text := d.Refusal(q)
+		if d.Step == policy.Approval {
+			text += " Ask for one in the console, or with: vaultpam request " + f.safe.Slug
+		}
+		return refuse(kind, "%s", text)
 	}
 	if f.action == policy.CredentialReveal {
 		return refuse(pam.Denied, "You do not have permission to check out this credential")
@@ -135,7 +142,7 @@ func still(q *policy.Question) *Cut {
 	case policy.Policies:
 		c.Reason, c.Sentence = "refused by "+d.Decider(q), "This session was ended. "+d.Refusal(q)
 	case policy.Approval:
-		c.Reason, c.Sentence = "approval needed", "This session was ended: it needs an approval now, and there is none."
+		c.Reason, c.Sentence = "approval needed", "This session was ended: it needs an approval, and there is none any more."
 	default:
 		c.Reason, c.Sentence = "access removed", "This session was ended: your access to the safe was removed."
 	}

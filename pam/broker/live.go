@@ -68,6 +68,9 @@ func (b *Broker) newLive(s session.Session, p place, idle time.Duration) *Live {
 		broker: b, actor: p.actor, safe: p.safe, target: audit.Party{Type: "resource", ID: string(p.resource.ID), Name: p.resource.Name},
 		idle: idle, warn: make(chan string, 1), question: p.question,
 	}
+	if g := p.grant(); g != nil {
+		l.Rules.Once = g.Command != ""
+	}
 	l.question.Live = true
 	l.question.Safe.Expires = time.Time{} // asked at the door alone
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())

@@ -9,6 +9,7 @@ import (
 	"vaultpam/pam/audit"
 	"vaultpam/pam/policy"
 	"vaultpam/pam/recording"
+	"vaultpam/pam/request"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
 )
@@ -92,7 +93,7 @@ func (b *Broker) admit(ctx context.Context, actor pam.Actor, want Want) (place, 
 	if err == nil {
 		f := facts{
 			actor: p.actor, action: policy.SessionLaunch, safe: p.safe, resource: p.resource, types: policy.TypesOf(p.resource.Type),
-			protocol: want.Protocol, sealed: b.Sealed(), now: b.Clock.Now(),
+			protocol: want.Protocol, command: request.CommandHash(want.Command), sealed: b.Sealed(), now: b.Clock.Now(),
 		}
 		if f.held, err = b.Store.Blocked(ctx, p.actor.Org, p.resource.ID, p.account.ID, p.safe.ID); err == nil {
 			err = b.rulesOf(ctx, p, &f)
@@ -120,10 +121,13 @@ func (b *Broker) conclude(p *place, f facts) error {
 	return nil
 }
 
-// rulesOf notes the policies of the Safe in f.
+// rulesOf notes the policies of the Safe, and the grants for it, in f.
 func (b *Broker) rulesOf(ctx context.Context, p place, f *facts) error {
 	book, err := b.Policies.Rules(ctx, p.actor.Org)
 	f.rules = book[p.safe.ID]
+	if err == nil {
+		f.grants, err = b.Store.Grants(ctx, p.actor.Org, p.actor.User, p.safe.ID, f.now)
+	}
 	return err
 }
 
@@ -174,6 +178,9 @@ func started(s session.Session, p place) map[string]any {
 	if s.Reason != "" {
 		m["reason"] = s.Reason
 	}
+	if p.decision.Grant != "" {
+		m["grant_id"] = string(p.decision.Grant)
+	}
 	return m
 }
 
@@ -186,6 +193,14 @@ func (b *Broker) begin(ctx context.Context, p place, want Want) (*Live, error) {
 	}
 	s := b.session(p, want)
 	s.Node, s.ExpiresAt = b.node, s.StartedAt.Add(time.Duration(p.safe.SessionTTLSeconds)*time.Second)
+	if g := p.grant(); g != nil {
+		if g.Ends.Before(s.ExpiresAt) {
+			s.ExpiresAt = g.Ends
+		}
+		if g.Command != "" {
+			s.Grant = g.ID
+		}
+	}
 	var rec *recording.Recording
 	if p.safe.Recording != safe.RecordingOff {
 		s.RecordingID = pam.RecordingID(b.IDs.New(pam.PrefixRecording))

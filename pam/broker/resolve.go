@@ -28,6 +28,17 @@ type place struct {
 	decision policy.Decision
 }
 
+// grant is what the access rests on beside, or instead of, a membership; nil
+// without one.
+func (p place) grant() *policy.Grant {
+	for i, g := range p.question.Grants {
+		if p.decision.Grant != "" && g.ID == p.decision.Grant {
+			return &p.question.Grants[i]
+		}
+	}
+	return nil
+}
+
 // resolve finds the Safe and the binding that want means to actor. It runs
 // after authentication only, and knows nothing that actor may not know.
 func (b *Broker) resolve(ctx context.Context, actor pam.Actor, want Want, action policy.Action) (place, error) {
@@ -36,6 +47,13 @@ func (b *Broker) resolve(ctx context.Context, actor pam.Actor, want Want, action
 		return p, err
 	}
 	return b.resolveBinding(ctx, p, want)
+}
+
+// Find returns the Safe that want means to actor, and the actor in its
+// organization, without deciding anything.
+func (b *Broker) Find(ctx context.Context, actor pam.Actor, want Want) (pam.Actor, pam.SafeID, error) {
+	p, err := b.resolveSafe(ctx, actor, want.Safe, policy.SessionLaunch)
+	return p.actor, p.safe.ID, pam.Wrap("find safe", err)
 }
 
 func (b *Broker) resolveSafe(ctx context.Context, actor pam.Actor, ref string, action policy.Action) (place, error) {
@@ -49,6 +67,15 @@ func (b *Broker) resolveSafe(ctx context.Context, actor pam.Actor, ref string, a
 		refs = slices.DeleteFunc(refs, func(r SafeRef) bool {
 			return !policy.Allowed(action, policy.Facts{Role: r.OrgRole, SafeRole: r.Role})
 		})
+	}
+	granted, err := b.Store.GrantedSafes(ctx, actor.User, actor.Org, ref, now, 100)
+	if err != nil {
+		return p, err
+	}
+	for _, g := range granted {
+		if !slices.ContainsFunc(refs, func(r SafeRef) bool { return r.Safe == g.Safe }) {
+			refs = append(refs, g)
+		}
 	}
 	if len(refs) == 0 && policy.Allowed(policy.SafeSee, policy.Of(actor, "")) {
 		// Whoever oversees the organization knows of this Safe without being in

@@ -182,7 +182,7 @@ func (b *Broker) books(ctx context.Context, live []*Live, now time.Time) map[pam
 // is read again where the Safe has changed.
 func (b *Broker) refresh(ctx context.Context, l *Live, st Standing, books map[pam.OrgID]policy.Book, now time.Time) error {
 	q := &l.question
-	q.At, q.Role, q.SafeRole, q.Groups = now, st.OrgRole, st.SafeRole, st.Groups
+	q.At, q.Role, q.SafeRole, q.Groups, q.Grants = now, st.OrgRole, st.SafeRole, st.Groups, st.Grants
 	if book, ok := books[l.Session.Org]; ok {
 		q.Rules = book[l.Session.SafeID]
 	} else if now.Sub(b.blind[l.Session.Org]) >= trustFor {

@@ -26,8 +26,8 @@ func Language(l string) string {
 //go:embed letters.*.json
 var letterFiles embed.FS
 
-// words is one letter in one language. In them {org}, {by}, {role}, {link} and
-// {until} stand for what differs.
+// words is one letter in one language. In them {org}, {by}, {role}, {about}, {why},
+// {link} and {until} stand for what differs.
 type words struct {
 	Subject    string   `json:"subject"`
 	Paragraphs []string `json:"paragraphs"` // before the link
@@ -78,7 +78,7 @@ func content(l pam.Letter) Content {
 	d := dictionaries[lang]
 	w := d.Letters[l.Kind]
 	values := func(escape func(string) string) *strings.Replacer {
-		return strings.NewReplacer("{org}", escape(l.OrgName), "{by}", escape(l.By), "{role}", escape(d.Roles[string(l.Role)]), "{until}", escape(l.Until.UTC().Format(d.Until)))
+		return strings.NewReplacer("{org}", escape(l.OrgName), "{by}", escape(l.By), "{role}", escape(d.Roles[string(l.Role)]), "{about}", escape(l.About), "{why}", escape(l.Why), "{until}", escape(l.Until.UTC().Format(d.Until)))
 	}
 	plain, escaped := values(oneLine), values(func(s string) string { return html.EscapeString(oneLine(s)) })
 	var text, page strings.Builder

@@ -16,6 +16,7 @@ type Question struct {
 
 	SafeRole pam.SafeRole // as a member, or through a group; "" without one
 	Grants   []Grant      // of the user for this Safe
+	Command  string       // SHA-256, in hex, of the only command that is to be run; "" otherwise
 	Safe     Controls
 	Rules    Set // the active policies that are assigned to the Safe
 
@@ -46,9 +47,18 @@ type Grant struct {
 	ID           pam.GrantID
 	Approvers    int // how many people have agreed
 	Starts, Ends time.Time
+	Command      string // the SHA-256, in hex, of the only command that it allows; "" for any session
 }
 
-func (g *Grant) holds(at time.Time) bool { return !at.Before(g.Starts) && at.Before(g.Ends) }
+func (g *Grant) holds(q *Question) bool {
+	return !q.At.Before(g.Starts) && q.At.Before(g.Ends) && (g.Command == "" || g.Command == q.Command)
+}
+
+// better says whether g is to be taken rather than another: one in which more
+// people agree, else one that is not used up.
+func (g *Grant) better(other *Grant) bool {
+	return other == nil || g.Approvers > other.Approvers || g.Approvers == other.Approvers && g.Command == "" && other.Command != ""
+}
 
 // Step is a place in the order of a decision.
 type Step uint8
@@ -138,7 +148,7 @@ func (v *verdict) walk(q *Question) {
 func (v *verdict) member(q *Question) *Grant {
 	var best *Grant
 	for i := range q.Grants {
-		if g := &q.Grants[i]; g.holds(q.At) && (best == nil || g.Approvers > best.Approvers) {
+		if g := &q.Grants[i]; g.holds(q) && g.better(best) {
 			best = g
 		}
 	}

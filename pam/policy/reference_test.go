@@ -55,7 +55,8 @@ func slowly(a asked) string {
 	// Rights from membership, groups and grants are a union.
 	agreed, granted := 0, false
 	for _, g := range a.Grants {
-		if a.At.Before(g.Ends) && !g.Starts.After(a.At) {
+		forIt := g.Command == "" || g.Command == a.Command // what is approved may be one command
+		if forIt && a.At.Before(g.Ends) && !g.Starts.After(a.At) {
 			granted = true
 			agreed = max(agreed, g.Approvers)
 		}
@@ -289,6 +290,8 @@ var someTime = rapid.Custom(func(t *rapid.T) time.Time {
 	return at.Add(time.Duration(rapid.Int64Range(-4*24*3600, 4*24*3600).Draw(t, "seconds")) * time.Second)
 })
 
+var someCommands = []string{"", "", "5e88", "9f86"}
+
 var someQuestion = rapid.Custom(func(t *rapid.T) asked {
 	a := asked{Hours: someHours().Draw(t, "valid hours"), Policies: rapid.SliceOfN(somePolicy, 0, 6).Draw(t, "policies"), TypeList: some(t, "types", append(someTypes, "telnet"))}
 	a.Question = Question{
@@ -297,7 +300,8 @@ var someQuestion = rapid.Custom(func(t *rapid.T) asked {
 		Role:     rapid.SampledFrom(append([]pam.Role{""}, pam.Roles...)).Draw(t, "role"),
 		SafeRole: rapid.SampledFrom([]pam.SafeRole{"", pam.SafeViewer, pam.SafeOperator, pam.SafeManager, pam.SafeOperator, pam.SafeApprover}).Draw(t, "role in the safe"),
 		From:     rapid.SampledFrom(someAddrs).Draw(t, "from"), At: someTime.Draw(t, "at"),
-		Fresh: rapid.Bool().Draw(t, "fresh"), Factor: rapid.Bool().Draw(t, "factor"), Live: rapid.IntRange(0, 4).Draw(t, "live") == 0,
+		Command: rapid.SampledFrom(someCommands).Draw(t, "command"),
+		Fresh:   rapid.Bool().Draw(t, "fresh"), Factor: rapid.Bool().Draw(t, "factor"), Live: rapid.IntRange(0, 4).Draw(t, "live") == 0,
 		Safe: Controls{
 			Locked: rapid.IntRange(0, 9).Draw(t, "locked") == 0, Approvers: rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "approvers"), StepUp: rapid.Bool().Draw(t, "step-up"),
 			Checkout: rapid.IntRange(0, 3).Draw(t, "checkout") > 0,
@@ -310,6 +314,7 @@ var someQuestion = rapid.Custom(func(t *rapid.T) asked {
 		a.Grants = append(a.Grants, Grant{
 			ID: pam.GrantID(fmt.Sprint("gnt_", i)), Approvers: rapid.IntRange(0, 2).Draw(t, "agreed"),
 			Starts: a.At.Add(time.Duration(rapid.IntRange(-2, 1).Draw(t, "starts")) * time.Hour), Ends: a.At.Add(time.Duration(rapid.IntRange(-1, 2).Draw(t, "ends")) * time.Hour),
+			Command: rapid.SampledFrom(someCommands).Draw(t, "approved command"),
 		})
 	}
 	return a

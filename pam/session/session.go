@@ -66,13 +66,16 @@ type Session struct {
 	Reason      string          // what the user gave as the reason for it
 	ClientIP    string
 	AuthID      string // the login, token or key that it was opened with; "" for a password
-	BytesIn     int64  // from the client to the target
-	BytesOut    int64  // from the target to the client
-	StartedAt   time.Time
-	ExpiresAt   time.Time
-	EndedAt     time.Time // zero while open
-	EndReason   string
-	KillReason  string // somebody asked for its end, with this reason; "" otherwise
+	// Grant is one for a single command, which the session uses up as it
+	// begins; it is not kept with the session.
+	Grant      pam.GrantID
+	BytesIn    int64 // from the client to the target
+	BytesOut   int64 // from the target to the client
+	StartedAt  time.Time
+	ExpiresAt  time.Time
+	EndedAt    time.Time // zero while open
+	EndReason  string
+	KillReason string // somebody asked for its end, with this reason; "" otherwise
 }
 
 // End is how a session was over.

@@ -275,6 +275,17 @@ var scenarios = []row{
 	{"POST /access-decisions", "401 404 404 200 200 200 200 200 200 403 200 200 200", func(w *world, _ *caller) ask {
 		return ask{path: "/access-decisions", body: v1.AccessDecisionIn{SafeID: w.shared.safe}}
 	}},
+	{"GET /access-requests", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/access-requests")},
+	{"POST /access-requests", "401 404 404 403 201 201 403 403 403 403 201 403 201", func(w *world, _ *caller) ask {
+		return ask{path: "/access-requests", body: v1.AccessRequestIn{SafeID: w.fresh().safe, Reason: "to try", DurationSeconds: 60}}
+	}},
+	{"GET /access-requests/{id}", "401 404 200 404 200 200 200 200 200 403 200 200 200", onRequest("")},
+	{"POST /access-requests/{id}/approve", "401 404 200 404 403 403 403 403 403 403 403 403 403", onRequest("/approve")},
+	{"POST /access-requests/{id}/reject", "401 404 200 404 403 403 403 403 403 403 403 403 403", onRequest("/reject")},
+	{"POST /access-requests/{id}/cancel", "401 404 403 404 200 403 403 403 403 403 403 403 403", onRequest("/cancel")},
+	{"GET /grants", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/grants")},
+	{"GET /grants/{id}", "401 404 200 404 200 200 200 200 200 403 200 200 200", onGrant},
+	{"DELETE /grants/{id}", "401 404 204 404 204 204 403 204 204 403 204 204 204", onGrant},
 	{"GET /access", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/access")},
 	{"GET /access/export", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/access/export?format=csv")},
 	{"GET /access-reviews", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/access-reviews")},
