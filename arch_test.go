@@ -61,6 +61,7 @@ var rooms = []room{
 	{packages: "edge/*proxy", may: proxy},
 	{packages: "edge/webterm", may: proxy},
 	{packages: "edge/tunnelhub", may: []string{"edge", "wire/...", "pam", "pam/connector", "internal/..."}},
+	{packages: "edge/scim", may: []string{"edge", "pam", "pam/provisioning", "internal/..."}},
 	{packages: "edge/httpapi", may: []string{"edge", "pam/...", "api/v1", "web", "internal/..."}},
 
 	{packages: "agent", may: []string{"wire/...", "internal/..."}},
@@ -195,7 +196,7 @@ func TestFilesStayReadable(t *testing.T) {
 // strangers are packages outside wire that read what others wrote, and whose
 // input may therefore be anything.
 var strangers = []string{
-	"edge/httpapi", "edge/sshproxy", "edge/webterm", "idp/oidc", "internal/naming", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "target/sshtarget", "vault", "vault/sealfile",
+	"edge/httpapi", "edge/scim", "edge/sshproxy", "edge/webterm", "idp/oidc", "internal/naming", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "target/sshtarget", "vault", "vault/sealfile",
 }
 
 func TestEveryCodecIsFuzzed(t *testing.T) {

@@ -19,6 +19,7 @@ const (
 	LimitIP        Category = "ip"        // per source address
 	LimitUser      Category = "user"      // per user
 	LimitSensitive Category = "sensitive" // per user
+	LimitSCIM      Category = "scim"      // per token of a directory
 )
 
 // Limits are the highest counts per minute. A nil map means no limits.
@@ -26,7 +27,7 @@ type Limits map[Category]int
 
 // DefaultLimits are those of the contract.
 func DefaultLimits() Limits {
-	return Limits{LimitLogin: 60, LimitIP: 300, LimitUser: 120, LimitSensitive: 30}
+	return Limits{LimitLogin: 60, LimitIP: 300, LimitUser: 120, LimitSensitive: 30, LimitSCIM: 1800}
 }
 
 // ParseLimits reads "off" or a list such as "login=60,ip=300"; what is not
@@ -43,7 +44,7 @@ func ParseLimits(s string) (Limits, error) {
 		name, value, ok := strings.Cut(strings.TrimSpace(item), "=")
 		n, err := strconv.Atoi(value)
 		if _, known := limits[Category(name)]; !ok || !known || err != nil || n < 1 {
-			return nil, fmt.Errorf("rate limits: %q is not one of login=N, ip=N, user=N, sensitive=N", item)
+			return nil, fmt.Errorf("rate limits: %q is not one of login=N, ip=N, user=N, sensitive=N, scim=N", item)
 		}
 		limits[Category(name)] = n
 	}

@@ -311,6 +311,7 @@ func (s *Server) serve(ctx context.Context) error {
 		Door: s.broker, Actors: s.identity, Origins: s.origins(), Key: ticketKey, Words: httpapi.Words, Clock: s.clock, Log: s.log,
 	})
 	api := s.api(digestKey).Server()
+	api.Handler = s.withSCIM(api.Handler)
 	tlsConfig, acme, err := s.tlsConfig()
 	if err != nil {
 		return err
