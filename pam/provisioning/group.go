@@ -90,7 +90,7 @@ func (s *Service) AddGroup(ctx context.Context, f Feed, name, externalID string,
 // event is large.
 func (s *Service) moved(f Feed, t audit.Type, g Group, users []pam.UserID) []audit.Entry {
 	var out []audit.Entry
-	for part := range slices.Chunk(users, 100) {
+	for part := range slices.Chunk(users, 50) {
 		names := make([]string, len(part))
 		for i, u := range part {
 			names[i] = string(u)
