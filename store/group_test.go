@@ -384,3 +384,18 @@ func TestASafeWithAManagerInAGroupIsNotTakenOver(t *testing.T) {
 		}
 	})
 }
+
+// An event holds few people, a group many.
+func TestHundredsComeIntoAGroupAtOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		people := make([]pam.UserID, 130)
+		for i := range people {
+			people[i] = w.person(w.owner.Org, pam.Operator).User
+		}
+		g := must[group.Group](t)(w.groups.Create(t.Context(), w.admin, "Many", people))
+		g = must[group.Group](t)(w.groups.Update(t.Context(), w.admin, g.ID, 0, "Many", nil))
+		if g.Count != 0 {
+			t.Errorf("%d are left", g.Count)
+		}
+	})
+}

@@ -34,7 +34,7 @@ func (s *Service) entry(a pam.Actor, t audit.Type, g Group, metadata map[string]
 // event is large.
 func (s *Service) moved(a pam.Actor, t audit.Type, g Group, users []pam.UserID) []audit.Entry {
 	var out []audit.Entry
-	for part := range slices.Chunk(users, 100) {
+	for part := range slices.Chunk(users, 50) {
 		names := make([]string, len(part))
 		for i, u := range part {
 			names[i] = string(u)
