@@ -18,6 +18,7 @@ type Token struct {
 type ConsoleLogin struct {
 	CSRFToken   string    `json:"csrf_token" doc:"Goes with every request but GET and HEAD, as X-CSRF-Token"`
 	ExpiresAt   time.Time `json:"expires_at" doc:"When it ends, used or not"`
+	ProviderID  string    `json:"provider_id,omitempty" doc:"Whose word it rests on, if somebody's: it is valid in their organization alone"`
 	IdleSeconds int       `json:"idle_seconds" doc:"It ends when it is not used for so long; requests with X-Background: 1 do not count"`
 }
 

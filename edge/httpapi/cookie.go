@@ -87,7 +87,7 @@ type cookied[T any] struct {
 }
 
 func consoleOf(token string, l identity.Login, idle time.Duration) v1.ConsoleLogin {
-	return v1.ConsoleLogin{CSRFToken: identity.CSRFToken(token), ExpiresAt: l.ExpiresAt, IdleSeconds: int(idle / time.Second)}
+	return v1.ConsoleLogin{CSRFToken: identity.CSRFToken(token), ExpiresAt: l.ExpiresAt, ProviderID: string(l.Provider), IdleSeconds: int(idle / time.Second)}
 }
 
 func (a *API) postCookie(ctx context.Context, _ pam.Actor, in *withBody[v1.LoginIn]) (*cookied[v1.ConsoleLogin], error) {

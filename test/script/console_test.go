@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"vaultpam/test/provider"
 	"vaultpam/test/target"
 )
 
@@ -28,6 +29,16 @@ type consoleWorld struct {
 	Keep     string         `json:"keep"`    // not empty: of every page in every theme, language and size
 	Chromium string         `json:"chromium"`
 	Target   *consoleTarget `json:"target"`
+	IDP      *consoleIDP    `json:"idp"`
+}
+
+// consoleIDP is a provider that lets somebody in without asking; getting Person
+// with sub and email says whom from then on.
+type consoleIDP struct {
+	Issuer       string `json:"issuer"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	Person       string `json:"person"`
 }
 
 // consoleTarget is a real sshd and a login there.
@@ -95,11 +106,17 @@ func TestConsole(t *testing.T) {
 			must(t, err)
 			printed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, p.stdout.String()) }))
 			defer printed.Close()
+			idp := provider.Start(t)
+			idp.Person("nora", "nora@corp.test", map[string]any{"name": "Nora", "groups": []string{"/ops"}})
+			person := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				idp.Person(r.FormValue("sub"), r.FormValue("email"), nil)
+			}))
+			defer person.Close()
 			shots := filepath.Join(dir, "shots", name)
 			must(t, os.RemoveAll(shots))
 			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, printed.URL, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
-			}})
+			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}})
 			must(t, err)
 			within, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()

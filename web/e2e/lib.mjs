@@ -14,6 +14,9 @@ const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
 let browser;
 const problems = [];
 
+// Our own server, by either of its names, and the provider that a person is sent to.
+const ours = (url) => [world.base, world.base.replace("127.0.0.1", "localhost"), world.idp?.issuer].some((u) => u && new URL(u).host === new URL(url).host);
+
 /** Opens a window of its own. What its pages complain of is a problem. */
 export async function open(options = {}) {
   browser ??= await chromium.launch({ executablePath: world.chromium, args: flags });
@@ -22,7 +25,7 @@ export async function open(options = {}) {
   context.on("page", (page) => {
     // Nothing is asked of anybody but our own server.
     page.on("request", (r) => {
-      if (!/^(data|blob|about):/.test(r.url()) && new URL(r.url()).host !== new URL(world.base).host) problems.push(`${page.url()} asks for ${r.url()}`);
+      if (!/^(data|blob|about):/.test(r.url()) && !ours(r.url())) problems.push(`${page.url()} asks for ${r.url()}`);
     });
     page.on("pageerror", (e) => problems.push(`${page.url()}: ${e.stack ?? e.message}`));
     page.on("console", (m) => {

@@ -21,14 +21,17 @@ async function fill(call) {
   await call("PUT", `/org/groups/${group.id}/members/${person.user_id}`);
   await call("POST", `/safes/${safe.id}/members`, { group_id: group.id, role: "operator" });
   await call("POST", "/org/invitations", { emails: ["somebody.else.with.a.long.address@department.example.com"], role: "auditor" });
-  return { safe, resource, account, policy, group };
+  const provider = await call("POST", "/org/sso/providers", {
+    name: "The provider of the whole department", issuer: "https://login.department.example.com/realms/a-realm-with-a-long-name", client_id: "vaultpam", enabled: true, group_claim: "groups", rules: [{ value: "/department/operators", role: "operator" }],
+  });
+  return { safe, resource, account, policy, group, provider };
 }
 
 /** What a look at the texts of a page finds wrong. */
 function wrongTexts(language) {
   const out = [];
   const text = document.body.innerText;
-  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|groups|invitations|organization|profile|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|groups|invitations|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
     if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
   }
   if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
@@ -45,7 +48,7 @@ function wrongTexts(language) {
 
 await run(async () => {
   const call = await api();
-  const { safe, resource, account, policy, group } = await fill(call);
+  const { safe, resource, account, policy, group, provider } = await fill(call);
   const page = await open();
   await page.goto("/safes");
   await page.getByLabel("E-mail").waitFor();
@@ -74,7 +77,7 @@ await run(async () => {
     "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
     "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/confirmations", `/confirmations/${waiting.id}`, "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
-    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/groups", `/groups/${group.id}`, "/invitations", "/organization", "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
+    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/members", "/groups", `/groups/${group.id}`, "/invitations", "/organization", "/organization/sso", "/organization/sso/new", `/organization/sso/${provider.id}`, "/organization/sso/programs/new", "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
     "/no-such-page", "/terminal",
   ];
   const began = Date.now();
@@ -86,6 +89,7 @@ await run(async () => {
   console.log(`${paths.length + 2} pages, three themes, four languages, two sizes: ${((Date.now() - began) / 1000).toFixed(1)} s`);
 
   async function look(name) {
+    await page.locator("main").first().waitFor();
     check((await page.locator("main").count()) === 1, `${name}: ${await page.locator("main").count()} main landmarks`);
     await accessible(page, name);
     for (const language of ["de", "fr", "pl", "en"]) {

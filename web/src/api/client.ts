@@ -28,6 +28,8 @@ export class ApiError extends Error {
 export const context = {
   csrf: "",
   org: "",
+  /** Who has vouched for the person; "" if they signed in by themselves. */
+  provider: "",
   /** Called when the API says that nobody is signed in any more. */
   signedOut: () => {},
   /** Called when the API says that the vault is sealed, and so all else shut. */

@@ -46,10 +46,15 @@ export function useRole(...roles: string[]): boolean {
 // reach, and a refusal would stand in the browser's console as an error.
 const hint = { set: () => localStorage.setItem("signed-in", "1"), clear: () => localStorage.removeItem("signed-in"), get: () => localStorage.getItem("signed-in") === "1" };
 
+/** Notes that somebody has signed in by another way than here. */
+export const remember = hint.set;
+
 async function load(): Promise<Who | null> {
   if (!hint.get()) return null;
   try {
-    context.csrf = (await ok(api.GET("/api/v1/auth/cookie"))).csrf_token;
+    const login = await ok(api.GET("/api/v1/auth/cookie"));
+    context.csrf = login.csrf_token;
+    context.provider = login.provider_id ?? "";
   } catch (e) {
     if (!(e instanceof ApiError) || e.status !== 401) throw e;
     hint.clear();

@@ -7,13 +7,15 @@ import { Gate } from "./gate";
 import { mailed } from "./mailed";
 import { Palette } from "./palette";
 import { Sidebar } from "./sidebar";
+import { AlreadyIn, Callback } from "./sso";
 import { StepUp } from "./stepup";
 
 /** The frame of every page. */
 export function Root() {
   const path = useRouterState({ select: (s) => s.location.pathname });
   const Mailed = mailed[path];
-  return Mailed ? <Mailed /> : <Gate>{(org) => <Frame key={org} />}</Gate>;
+  if (path.startsWith("/login/callback/")) return <Callback />;
+  return Mailed ? <Mailed /> : <Gate>{(org) => (path.startsWith("/login/") ? <AlreadyIn /> : <Frame key={org} />)}</Gate>;
 }
 
 function Frame() {

@@ -7,8 +7,9 @@ import { Button } from "../ui/button";
 import { Alert, Problem } from "../ui/feedback";
 import { Field, Input } from "../ui/field";
 import { Sealed, Standing } from "./sealed";
+import { SingleSignOn } from "./sso";
 
-/** E-mail and password together; further ways to sign in join below the form. */
+/** E-mail and password together; further ways to sign in stand below the form. */
 export function SignIn({ note }: { note?: string }) {
   const { t, i18n } = useTranslation();
   const { signIn, ended } = useSession();
@@ -81,6 +82,7 @@ export function SignIn({ note }: { note?: string }) {
           {t(change ? "shell.changeAndSignIn" : "shell.signIn")}
         </Button>
       </form>
+      {!change && <SingleSignOn email={email} />}
       <nav aria-label={t("shell.language")} className="flex flex-wrap justify-center gap-x-4 text-sm">
         {Object.entries(languages).map(([code, name]) => (
           <button key={code} type="button" lang={code} aria-pressed={i18n.language === code} onClick={() => void choose(code as Language)} className="py-1 text-muted underline-offset-2 hover:text-text hover:underline aria-pressed:font-semibold aria-pressed:text-text">

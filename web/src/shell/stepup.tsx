@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, context, ok } from "../api/client";
-import { ActDialog } from "../ui/dialog";
+import { ActDialog, Dialog } from "../ui/dialog";
 import { Field, Input } from "../ui/field";
+import { AskAgain } from "./sso";
 
 /** Asks for the password again where the API wants a fresh authentication; the
  * request that was refused is then repeated. */
@@ -30,6 +31,13 @@ export function StepUp() {
     setOpen(false);
   };
   if (!open) return null;
+  if (context.provider) {
+    return (
+      <Dialog title={t("shell.stepUpTitle")} onClose={() => finish(false)}>
+        <AskAgain provider={context.provider} />
+      </Dialog>
+    );
+  }
   return (
     <ActDialog
       title={t("shell.stepUpTitle")}

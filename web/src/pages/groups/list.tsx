@@ -9,7 +9,7 @@ import { useRole } from "../../api/session";
 import { Button } from "../../ui/button";
 import { ActDialog } from "../../ui/dialog";
 import { Empty } from "../../ui/feedback";
-import { Field, Input } from "../../ui/field";
+import { Checkbox, Field, Input } from "../../ui/field";
 import { RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, ListBar, type Column } from "../../ui/table";
@@ -47,6 +47,7 @@ function Create({ onClose }: { onClose: () => void }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const [name, setName] = useState("");
+  const [fed, setFed] = useState(false);
   const [problems, setProblems] = useState<Record<string, string>>({});
   return (
     <ActDialog
@@ -56,7 +57,7 @@ function Create({ onClose }: { onClose: () => void }) {
       onClose={onClose}
       onError={(e) => setProblems(e instanceof ApiError ? e.fields : {})}
       act={async () => {
-        const g = await ok(api.POST("/api/v1/org/groups", { body: { name: name.trim() } }));
+        const g = await ok(api.POST("/api/v1/org/groups", { body: { name: name.trim(), source: fed ? "claim" : "manual" } }));
         await client.invalidateQueries({ queryKey: ["groups"] });
         await navigate({ to: `/groups/${g.id}` as never });
       }}
@@ -64,6 +65,7 @@ function Create({ onClose }: { onClose: () => void }) {
       <Field label={t("groups.name")} error={problems.name}>
         <Input value={name} onChange={(e) => setName(e.target.value)} maxLength={64} autoFocus />
       </Field>
+      <Checkbox label={t("groups.fed")} hint={t("groups.fedHint")} checked={fed} onChange={(e) => setFed(e.target.checked)} />
     </ActDialog>
   );
 }

@@ -10,6 +10,7 @@ import { Field, Input } from "../../ui/field";
 import { EditForm } from "../../ui/form";
 import { Card, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { OwnAccounts } from "../sso/own";
 import { clientOf } from "./client";
 
 export default function Security() {
@@ -21,6 +22,7 @@ export default function Security() {
       <div className="space-y-6">
         <Name />
         <Password />
+        <OwnAccounts />
         <Logins />
       </div>
     </>
