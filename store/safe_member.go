@@ -70,8 +70,8 @@ func (c roleColumn) Scan(src any) error {
 func intoRole(role *pam.SafeRole) roleColumn { return roleColumn{role} }
 
 func insertMember(ctx context.Context, tx *Tx, org pam.OrgID, m safe.Member, key []byte) error {
-	_, err := tx.exec(ctx, `INSERT INTO safe_members (org_id, safe_id, member_id, holder_id, user_id, group_id, role, expires_at, created_at, sort_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		org, m.Safe, m.ID, m.Holder(), orNull(m.User), orNull(m.Group), m.Role, micros(m.ExpiresAt), micros(m.CreatedAt), key)
+	_, err := tx.exec(ctx, `INSERT INTO safe_members (org_id, safe_id, member_id, holder_id, user_id, group_id, role, expires_at, created_at, approved_at, sort_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		org, m.Safe, m.ID, m.Holder(), orNull(m.User), orNull(m.Group), m.Role, micros(m.ExpiresAt), micros(m.CreatedAt), micros(m.CreatedAt), key)
 	return err
 }
 
@@ -107,13 +107,14 @@ func managedArgs(org pam.OrgID, user pam.UserID, now time.Time) []any {
 }
 
 const (
-	memberColumns = `m.member_id, m.org_id, m.safe_id, COALESCE(m.user_id, ''), COALESCE(u.email, ''), COALESCE(m.group_id, ''), COALESCE(g.name, ''), m.role, m.expires_at, m.created_at`
-	memberTables  = `safe_members m LEFT JOIN users u ON u.id = m.user_id LEFT JOIN org_groups g ON g.org_id = m.org_id AND g.group_id = m.group_id`
+	memberColumns = `m.member_id, m.org_id, m.safe_id, COALESCE(m.user_id, ''), COALESCE(u.email, ''), COALESCE(m.group_id, ''), COALESCE(g.name, ''), m.role, m.expires_at, m.created_at,
+		COALESCE(g.source = 'scim' AND EXISTS (SELECT 1 FROM scim_tokens t WHERE t.org_id = m.org_id AND t.created_at > m.approved_at), FALSE)`
+	memberTables = `safe_members m LEFT JOIN users u ON u.id = m.user_id LEFT JOIN org_groups g ON g.org_id = m.org_id AND g.group_id = m.group_id`
 )
 
 func scanMember(r row) (safe.Member, error) {
 	var m safe.Member
-	err := r.Scan(&m.ID, &m.Org, &m.Safe, &m.User, &m.Email, &m.Group, &m.GroupName, &m.Role, intoTime(&m.ExpiresAt), intoTime(&m.CreatedAt))
+	err := r.Scan(&m.ID, &m.Org, &m.Safe, &m.User, &m.Email, &m.Group, &m.GroupName, &m.Role, intoTime(&m.ExpiresAt), intoTime(&m.CreatedAt), &m.AwaitsApproval)
 	return m, err
 }
 
@@ -179,8 +180,8 @@ func safeKey(ctx context.Context, tx *Tx, org pam.OrgID, id pam.SafeID) ([]byte,
 func (db *DB) UpdateSafeMember(ctx context.Context, org pam.OrgID, m safe.Member, e audit.Entry) error {
 	return db.write(ctx, "update safe member", func(ctx context.Context, tx *Tx) error {
 		tx.changed(org, pam.SubjectSafe, string(m.Safe))
-		return tx.mustTouch(ctx, pam.NotFound, `UPDATE safe_members SET role = ?, expires_at = ? WHERE org_id = ? AND safe_id = ? AND member_id = ?`,
-			m.Role, micros(m.ExpiresAt), org, m.Safe, m.ID)
+		return tx.mustTouch(ctx, pam.NotFound, `UPDATE safe_members SET role = ?, expires_at = ?, approved_at = ? WHERE org_id = ? AND safe_id = ? AND member_id = ?`,
+			m.Role, micros(m.ExpiresAt), micros(m.ApprovedAt), org, m.Safe, m.ID)
 	}, e)
 }
 

@@ -144,8 +144,25 @@ func (db *DB) ChangeFedGroup(ctx context.Context, org pam.OrgID, id pam.GroupID,
 		if err := onlyPeople(ctx, tx, c.Add); err != nil {
 			return err
 		}
+		if err := approvedFeed(ctx, tx, org, id, c); err != nil {
+			return err
+		}
 		return fillGroup(ctx, tx, org, id, c.Add, micros(c.At))
 	}, entries...)
+}
+
+// approvedFeed refuses people for a group with a role that no manager has given
+// or confirmed since the directory came. The group's row is locked by now, as it
+// is by whoever gives it a role.
+func approvedFeed(ctx context.Context, tx *Tx, org pam.OrgID, id pam.GroupID, c provisioning.GroupChange) error {
+	if len(c.Add) == 0 {
+		return nil
+	}
+	n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM safe_members WHERE org_id = ? AND holder_id = ? AND approved_at < ?`, org, id, micros(c.Since))
+	if err == nil && n > 0 {
+		err = &pam.Error{Kind: pam.Denied, Public: "The group has roles in safes from before this token: a manager of each has to confirm them first."}
+	}
+	return err
 }
 
 // DeleteFedGroup is provisioning.Store's.

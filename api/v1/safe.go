@@ -120,4 +120,6 @@ type SafeMember struct {
 	Role      string     `json:"role"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	CreatedAt time.Time  `json:"created_at"`
+
+	AwaitsApproval bool `json:"awaits_approval,omitempty" doc:"A directory fills the group that came after a manager's word for it, and brings nobody in until a manager sends the role again"`
 }

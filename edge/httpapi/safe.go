@@ -178,7 +178,7 @@ func (a *API) takeOverSafe(ctx context.Context, actor pam.Actor, in *ByID) (*ver
 }
 
 func safeMemberOf(m safe.Member) v1.SafeMember {
-	return v1.SafeMember{ID: string(m.ID), SafeID: string(m.Safe), UserID: string(m.User), Email: m.Email, GroupID: string(m.Group), GroupName: m.GroupName, Role: string(m.Role), ExpiresAt: moment(m.ExpiresAt), CreatedAt: m.CreatedAt}
+	return v1.SafeMember{ID: string(m.ID), SafeID: string(m.Safe), UserID: string(m.User), Email: m.Email, GroupID: string(m.Group), GroupName: m.GroupName, Role: string(m.Role), ExpiresAt: moment(m.ExpiresAt), CreatedAt: m.CreatedAt, AwaitsApproval: m.AwaitsApproval}
 }
 
 func (a *API) listSafeMembers(ctx context.Context, actor pam.Actor, in *struct {

@@ -14,8 +14,10 @@ import (
 )
 
 // What a group of a directory gives is decided where it is given: a manager of
-// a Safe who makes it a member has approved whom the directory brings. So
-// nothing is asked here when somebody comes in. A group made anew, be it of the
+// a Safe who makes it a member has approved whom the directories bring that
+// there are by then, once. Whoever makes another token afterwards, such as an
+// administrator who wants to be the directory, brings nobody into it until a
+// manager of each Safe has confirmed the role. A group made anew, be it of the
 // same name, is another one and gives nothing.
 
 // Groups returns a page of the groups that directories fill, in the order of
@@ -174,7 +176,7 @@ func (s *Service) changeGroup(ctx context.Context, op string, f Feed, id pam.Gro
 	if len(entries) == 0 {
 		return nil
 	}
-	return named(op, s.Store.ChangeFedGroup(ctx, f.Actor.Org, g.ID, g.Version, c, entries...))
+	return s.refused(ctx, f, g.party(), named(op, s.Store.ChangeFedGroup(ctx, f.Actor.Org, g.ID, g.Version, c, entries...)))
 }
 
 // named says which field is taken: of groups only names are.
@@ -187,7 +189,7 @@ func named(op string, err error) error {
 
 // difference is what of an edit is none yet.
 func (s *Service) difference(ctx context.Context, op string, f Feed, g Group, in GroupEdit) (GroupChange, error) {
-	c := GroupChange{Name: in.Name, ExternalID: in.ExternalID, At: s.Clock.Now()}
+	c := GroupChange{Name: in.Name, ExternalID: in.ExternalID, Since: f.Since, At: s.Clock.Now()}
 	add, err := single(op, in.Add)
 	if err != nil {
 		return c, err

@@ -48,7 +48,8 @@ func (t Token) party() audit.Party {
 // Feed is a directory at work. Only [Service.Authenticate] makes one.
 type Feed struct {
 	Actor pam.Actor
-	Role  pam.Role // of people whom it brings in
+	Role  pam.Role  // of people whom it brings in
+	Since time.Time // when its token was made
 }
 
 // Profile is what a directory says of a person.
@@ -126,7 +127,11 @@ type Query struct {
 type GroupChange struct {
 	Name, ExternalID *string
 	Add, Remove      []pam.UserID
-	At               time.Time
+	// Since is when the directory that adds somebody was let in: every role
+	// that the group has in a Safe must have been given or confirmed after
+	// that, else it is Denied.
+	Since time.Time
+	At    time.Time
 }
 
 // Store keeps what directories fill. Everything that it changes is durable when

@@ -152,6 +152,7 @@ func (s *Service) Authenticate(ctx context.Context, bearer string, from netip.Ad
 	return Feed{
 		Actor: pam.Actor{Org: t.Org, Name: t.Name, Token: pam.DirectoryToken, TokenID: string(t.ID), From: from, RequestID: requestID},
 		Role:  t.Role,
+		Since: t.CreatedAt,
 	}, nil
 }
 

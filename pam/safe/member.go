@@ -70,7 +70,9 @@ func (s *Service) AddMember(ctx context.Context, a pam.Actor, id pam.SafeID, in 
 	return out, pam.Wrap(op, err)
 }
 
-// UpdateMember replaces a member's role and its end.
+// UpdateMember replaces a member's role and its end. Of a group that a
+// directory fills it is the word of the Safe's manager for the directories that
+// there are by now, also where nothing else changes.
 func (s *Service) UpdateMember(ctx context.Context, a pam.Actor, id pam.SafeID, member pam.MemberID, role pam.SafeRole, expiresAt time.Time) (Member, error) {
 	const op = "update safe member"
 	cur, err := s.full(ctx, op, a, id, policy.SafeMemberGive)
@@ -92,6 +94,7 @@ func (s *Service) UpdateMember(ctx context.Context, a pam.Actor, id pam.SafeID, 
 		}
 	}
 	m.Role, m.ExpiresAt = role, expiresAt.UTC().Truncate(time.Microsecond)
+	m.ApprovedAt, m.AwaitsApproval = s.clock.Now(), false
 	if err := s.store.UpdateSafeMember(ctx, a.Org, m, s.memberEntry(a, audit.SafeMemberUpdated, cur, m)); err != nil {
 		return Member{}, pam.Wrap(op, err)
 	}

@@ -208,6 +208,11 @@ type Member struct {
 	Role      pam.SafeRole
 	ExpiresAt time.Time // zero: never
 	CreatedAt time.Time
+
+	ApprovedAt time.Time // set by an update: when a manager gave or confirmed the role
+	// AwaitsApproval says that a directory fills the group of which no manager
+	// of the Safe knew: it brings nobody in before one confirms the role.
+	AwaitsApproval bool
 }
 
 // Holder is the id of the user or group that has the role.

@@ -38,3 +38,8 @@ CREATE TABLE scim_groups (
     CONSTRAINT scim_groups_group FOREIGN KEY (org_id, group_id) REFERENCES org_groups (org_id, group_id) ON DELETE CASCADE
 );
 CREATE INDEX scim_groups_by_external_id ON scim_groups (org_id, external_id);
+
+-- When a manager of the Safe last gave or confirmed this role. A directory whose
+-- token is newer brings nobody into a group that has it.
+ALTER TABLE safe_members ADD COLUMN approved_at BIGINT NOT NULL DEFAULT 0;
+UPDATE safe_members SET approved_at = created_at;

@@ -447,6 +447,23 @@ func TestSCIMGroups(t *testing.T) {
 	patch(op("remove", "members", valuesOf(member.id)))
 	member.call("GET", "/safes/"+safe, nil).want(http.StatusNotFound)
 	patch(op("add", "members", valuesOf(member.id)))
+	// Another directory is another's word: it may take people out, and brings
+	// them in once a manager of the Safe has confirmed the role. An administrator
+	// who makes a token does not enter the Safe by it.
+	later := admin.directory("Later")
+	members := read[[]v1.SafeMember](owner.call("GET", "/safes/"+safe+"/members", nil))
+	if !members[0].AwaitsApproval || members[1].AwaitsApproval {
+		t.Errorf("%+v", members)
+	}
+	later.scim("PATCH", path, patchOf(op("add", "members", valuesOf(admin.id)))).refused(403, "")
+	later.scim("PUT", path, map[string]any{"displayName": "Admins", "members": valuesOf(admin.id)}).refused(403, "")
+	later.scim("PATCH", path, patchOf(op("remove", "members", valuesOf(member.id)))).want(204)
+	patch(op("add", "members", valuesOf(member.id))) // the first goes on
+	admin.call("PATCH", "/safes/"+safe+"/members/"+members[0].ID, v1.SafeMemberPatch{Role: "operator"}).want(http.StatusForbidden)
+	if now := read[v1.SafeMember](owner.call("PATCH", "/safes/"+safe+"/members/"+members[0].ID, v1.SafeMemberPatch{Role: "operator"})); now.AwaitsApproval {
+		t.Errorf("%+v", now)
+	}
+	later.scim("PATCH", path, patchOf(op("add", "members", valuesOf(linus.ID)))).want(204)
 	// Deleted and made anew it is another group: it gives nothing.
 	d.scim("DELETE", path, nil).want(204)
 	d.scim("DELETE", path, nil).refused(404, "")
