@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { Button, IconButton } from "../../ui/button";
 import { ActDialog } from "../../ui/dialog";
-import { Loading, Problem } from "../../ui/feedback";
+import { Badge, Loading, Problem } from "../../ui/feedback";
 import { control, Field, Input, Select } from "../../ui/field";
 import { Card, Time } from "../../ui/page";
 
@@ -60,6 +60,12 @@ export function Members({ safe, manages }: { safe: Schemas["Safe"]; manages: boo
                 {m.group_id && <UsersRound aria-label={t("safes.group")} className="size-4 shrink-0 text-muted" />}
                 <span className="name min-w-0">{m.group_name ?? m.email ?? m.user_id}</span>
               </span>
+              {m.awaits_approval && (
+                <span className="flex flex-wrap items-center gap-2">
+                  <Badge tone="warn">{t("safes.feedNew")}</Badge>
+                  {manages && <Button onClick={() => void change(m.id, m.role)}>{t("safes.feedConfirm")}</Button>}
+                </span>
+              )}
               {m.expires_at && (
                 <span className="text-muted">
                   {t("safes.until")} <Time at={m.expires_at} />
