@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"vaultpam/pam"
 	"vaultpam/pam/policy"
 )
 
@@ -21,6 +22,7 @@ type metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.HistogramVec
 	decisions *prometheus.CounterVec
+	vouchers  *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) *metrics {
@@ -29,11 +31,12 @@ func newMetrics(s *Server) *metrics {
 		Name: "vaultpam_api_request_duration_seconds", Help: "Requests by route, method and status.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
 	}, []string{"route", "method", "status"})
 	m.decisions = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_broker_decisions_total", Help: "Decisions on launches and reveals by what they came to."}, []string{"action", "outcome"})
+	m.vouchers = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_sso_attempts_total", Help: "Sign-ins by a provider, and tokens of programs shown, by what they came to."}, []string{"what", "outcome"})
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.requests, m.decisions, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.decisions, m.vouchers, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("vaultpam_broker_sessions_live", "Sessions that are live on this node.", func() float64 {
 			if s.broker == nil {
 				return 0
@@ -73,6 +76,18 @@ func (m *metrics) decided(a policy.Action, d policy.Decision) {
 		outcome = "step_up"
 	}
 	m.decisions.WithLabelValues(string(a), outcome).Inc()
+}
+
+// vouched counts one attempt to come in on somebody's word.
+func (m *metrics) vouched(what string, err error) {
+	outcome := "accepted"
+	switch {
+	case pam.Is(err, pam.Unreachable):
+		outcome = "unreachable"
+	case err != nil:
+		outcome = "refused"
+	}
+	m.vouchers.WithLabelValues(what, outcome).Inc()
 }
 
 // handler serves the metrics to whoever has token; nil without a token.

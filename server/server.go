@@ -195,7 +195,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.sso = sso.New(sso.Deps{
-		Store: s.db, Sealer: s.vault, OIDC: providers{rules, oidc.New(rules, s.clock)}, URL: s.url, Counted: s.identity.Counted, Events: events, ValidScope: identity.ValidScope,
+		Store: s.db, Sealer: s.vault, OIDC: providers{rules, oidc.New(rules, s.clock)}, URL: s.url, Counted: s.identity.Counted, Events: events, Observe: func(what string, err error) { s.metrics.vouched(what, err) }, ValidScope: identity.ValidScope,
 		Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Rand: rand.Reader,
 	})
 	s.safes = safe.New(s.db, s.scribe, s.clock, s.ids)

@@ -151,8 +151,9 @@ type Finish struct {
 
 // Finish ends a sign-in with somebody's word for a person, or with an identity
 // linked to the actor, which signs nobody in: then User is "".
-func (s *Service) Finish(ctx context.Context, in Finish, c Client) (pam.Assertion, error) {
+func (s *Service) Finish(ctx context.Context, in Finish, c Client) (out pam.Assertion, err error) {
 	const op = "finish sign-in"
+	defer func() { s.Observe("login", err) }()
 	over := pam.Errorf(pam.AuthFailed, op, "This sign-in is over, or was begun in another browser. Begin again.")
 	if !wellFormed(in.State) || !wellFormed(in.Browser) {
 		return pam.Assertion{}, over
@@ -173,7 +174,6 @@ func (s *Service) Finish(ctx context.Context, in Finish, c Client) (pam.Assertio
 	}
 	claims, err := s.exchange(ctx, p, in)
 	if err == nil {
-		var out pam.Assertion
 		if out, err = s.arrive(ctx, op, p, attempt, claims, in.Actor, c); err == nil {
 			return out, nil
 		}

@@ -136,7 +136,7 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.ProviderID, ve
 		return Provider{}, err
 	}
 	ends := old.Enabled && (!in.Enabled || in.Issuer != old.Issuer)
-	e := s.Scribe.Entry(a, audit.SSOProviderUpdated, p.party(), map[string]any{"changed": changed, "issuer": p.Issuer})
+	e := s.Scribe.Entry(a, audit.SSOProviderUpdated, p.party(), map[string]any{"changed": changed, "issuer": p.Issuer, "no_longer_fed": noted(old.Feeds(), in.Feeds())})
 	if err := s.Store.UpdateSSOProvider(ctx, a.Org, p, old.Version, gives, ends, e); err != nil {
 		return Provider{}, pam.Wrap(op, err)
 	}
@@ -158,8 +158,19 @@ func (s *Service) Delete(ctx context.Context, a pam.Actor, id pam.ProviderID, ve
 	if version == 0 {
 		version = p.Version
 	}
-	e := s.Scribe.Entry(a, audit.SSOProviderDeleted, p.party(), map[string]any{"issuer": p.Issuer})
+	e := s.Scribe.Entry(a, audit.SSOProviderDeleted, p.party(), map[string]any{"issuer": p.Issuer, "no_longer_fed": noted(p.Feeds(), nil)})
 	return pam.Wrap(op, s.Store.DeleteSSOProvider(ctx, a.Org, id, version, e))
+}
+
+// noted are the groups of was that are not in now, as an event can hold them.
+func noted(was, now []pam.GroupID) []string {
+	out := []string{}
+	for _, g := range was {
+		if !slices.Contains(now, g) && len(out) < 64 {
+			out = append(out, string(g))
+		}
+	}
+	return out
 }
 
 // Test says whether the provider's documents can be read now; the error says

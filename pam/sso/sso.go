@@ -262,6 +262,7 @@ type Deps struct {
 	// beyond a limit, failures are counted and written together.
 	Counted    func(from netip.Addr) bool
 	Events     Events
+	Observe    func(what string, err error) // "login" or "workload", for metrics
 	ValidScope func(string) bool
 	Scribe     *audit.Scribe
 	Clock      clock.Clock

@@ -221,8 +221,9 @@ type Exchange struct {
 
 // Match says what a program may have. Every refusal is the same, whether there
 // is such an organization, such a rule, or neither.
-func (s *Service) Match(ctx context.Context, in Exchange, c Client) (pam.Workload, error) {
+func (s *Service) Match(ctx context.Context, in Exchange, c Client) (out pam.Workload, err error) {
 	const op = "exchange token"
+	defer func() { s.Observe("workload", err) }()
 	refusal := &pam.Error{Kind: pam.AuthFailed, Op: op}
 	issuer, ok := issuerOf(in.Token)
 	if !ok {
