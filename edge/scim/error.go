@@ -15,6 +15,7 @@ type problemError struct {
 	status int
 	kind   string // scimType; "" for none
 	detail string
+	allow  string // with 405: the methods that the path takes
 }
 
 func (e *problemError) Error() string { return e.kind + " " + e.detail }
@@ -22,18 +23,18 @@ func (e *problemError) Error() string { return e.kind + " " + e.detail }
 // wording is how each kind of error is answered. Whatever is missing here is
 // an internal error.
 var wording = map[pam.Kind]problemError{
-	pam.BadRequest:      {http.StatusBadRequest, "invalidSyntax", "The request cannot be read."},
-	pam.Invalid:         {http.StatusBadRequest, "invalidValue", "A value is not acceptable."},
-	pam.NotFound:        {http.StatusNotFound, "", "There is no such resource."},
-	pam.Conflict:        {http.StatusConflict, "", "This is at odds with what is there."},
-	pam.Precondition:    {http.StatusPreconditionFailed, "", "The resource has changed since it was read."},
-	pam.Unauthenticated: {http.StatusUnauthorized, "", "The token is missing, malformed, expired or deleted."},
-	pam.Denied:          {http.StatusForbidden, "", "A directory may not do this."},
-	pam.TooMany:         {http.StatusTooManyRequests, "", "Too many requests."},
-	pam.Sealed:          {http.StatusServiceUnavailable, "", "The vault is sealed."},
-	pam.Unavailable:     {http.StatusServiceUnavailable, "", "This cannot be done right now."},
-	pam.TooLarge:        {http.StatusRequestEntityTooLarge, "", "The request is too large."},
-	pam.Unsupported:     {http.StatusUnsupportedMediaType, "", "The body must be application/scim+json."},
+	pam.BadRequest:      {status: http.StatusBadRequest, kind: "invalidSyntax", detail: "The request cannot be read."},
+	pam.Invalid:         {status: http.StatusBadRequest, kind: "invalidValue", detail: "A value is not acceptable."},
+	pam.NotFound:        {status: http.StatusNotFound, detail: "There is no such resource."},
+	pam.Conflict:        {status: http.StatusConflict, detail: "This is at odds with what is there."},
+	pam.Precondition:    {status: http.StatusPreconditionFailed, detail: "The resource has changed since it was read."},
+	pam.Unauthenticated: {status: http.StatusUnauthorized, detail: "The token is missing, malformed, expired or deleted."},
+	pam.Denied:          {status: http.StatusForbidden, detail: "A directory may not do this."},
+	pam.TooMany:         {status: http.StatusTooManyRequests, detail: "Too many requests."},
+	pam.Sealed:          {status: http.StatusServiceUnavailable, detail: "The vault is sealed."},
+	pam.Unavailable:     {status: http.StatusServiceUnavailable, detail: "This cannot be done right now."},
+	pam.TooLarge:        {status: http.StatusRequestEntityTooLarge, detail: "The request is too large."},
+	pam.Unsupported:     {status: http.StatusUnsupportedMediaType, detail: "The body must be application/scim+json."},
 }
 
 // problemOf words an error of a service. internal says that it is one that
@@ -76,6 +77,9 @@ func problemOf(err error) (p *problemError, internal bool) {
 }
 
 func writeProblem(w http.ResponseWriter, p *problemError) {
+	if p.allow != "" {
+		w.Header().Set("Allow", p.allow)
+	}
 	body := map[string]any{"schemas": []string{schemaError}, "status": strconv.Itoa(p.status), "detail": p.detail}
 	if p.kind != "" {
 		body["scimType"] = p.kind

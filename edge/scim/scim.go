@@ -337,11 +337,15 @@ func (h *Handler) unsupported(context.Context, *request) (answer, error) {
 
 // notRouted answers 405 where the path exists with another method, else 404.
 func (h *Handler) notRouted(_ context.Context, q *request) (answer, error) {
-	for _, m := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+	var allowed []string
+	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		probe := &http.Request{Method: m, URL: &url.URL{Path: q.URL.Path}, Host: q.Host}
 		if _, pattern := h.mux.Handler(probe); pattern != "/" && pattern != "" {
-			return answer{}, &problemError{status: http.StatusMethodNotAllowed, detail: "This path does not take that method."}
+			allowed = append(allowed, m)
 		}
 	}
-	return answer{}, &pam.Error{Kind: pam.NotFound, Op: "route"}
+	if len(allowed) == 0 {
+		return answer{}, &pam.Error{Kind: pam.NotFound, Op: "route"}
+	}
+	return answer{}, &problemError{status: http.StatusMethodNotAllowed, detail: "This path does not take that method.", allow: strings.Join(allowed, ", ")}
 }

@@ -153,6 +153,31 @@ func TestAttackDirectoryOfAnotherOrganization(t *testing.T) {
 	}
 }
 
+// A token is slowed down by itself, a guess by its address.
+func TestAttackDirectoryThatIsTooQuick(t *testing.T) {
+	t.Parallel()
+	p := startServer(t, "--rate-limits", "login=1000,user=1000,sensitive=1000,ip=20,scim=5")
+	owner := p.owner()
+	d, other := owner.directory("Quick"), owner.directory("Slow")
+	limited := func(what string, tries int, ask func() answer) {
+		t.Helper()
+		for range tries {
+			if a := ask(); a.status == http.StatusTooManyRequests {
+				if a.refused(429, ""); a.header.Get("Retry-After") == "" || a.header.Get("X-Ratelimit-Remaining") != "0" {
+					t.Errorf("%s: %v", what, a.header)
+				}
+				return
+			}
+		}
+		t.Errorf("%s is not slowed down", what)
+	}
+	limited("a token", 12, func() answer { return d.scim("GET", "/Users", nil) }) // a minute may end between
+	other.scim("GET", "/Users", nil).want(http.StatusOK)
+	guess := &directory{caller: d.with("vpc_guess")}
+	limited("a guess", 50, func() answer { return guess.scim("GET", "/Users", nil) })
+	other.scim("GET", "/Users", nil).want(http.StatusOK)
+}
+
 // What a directory sends is bounded, whatever it is.
 func TestAttackDirectoryThatFloods(t *testing.T) {
 	t.Parallel()

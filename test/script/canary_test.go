@@ -266,6 +266,16 @@ func (m *marks) people(p *proc, boss *caller) (*caller, *canary) {
 	m.call(worker, nil, "GET", "/personal-access-tokens", nil).want(http.StatusOK)
 	boss.joins(boss.safe("Demo").ID, worker, "operator")
 
+	feed := read[v1.SCIMToken](boss.call("POST", "/org/sso/scim-tokens", v1.SCIMTokenIn{Name: "directory"}, "Idempotency-Key", "three"))
+	m.add("token of a directory", feed.Token, []byte(feed.Token[4:]))
+	m.call(boss, nil, "POST", "/org/sso/scim-tokens", v1.SCIMTokenIn{Name: "directory"}, "Idempotency-Key", "three").want(http.StatusConflict)
+	m.call(boss, nil, "GET", "/org/sso/scim-tokens", nil).want(http.StatusOK)
+	synced := &directory{caller: boss.with(feed.Token)}
+	m.look("a user as a directory made them", synced.scim("POST", "/Users", map[string]any{"userName": "synced@canary.test", "password": first.value}).want(http.StatusCreated).body)
+	m.look("a refusal to a directory", synced.scim("PATCH", "/Users/"+boss.id, patchOf(op("replace", "active", false), op("replace", "password", first.value))).want(http.StatusForbidden).body)
+	m.look("a directory with a wrong token", (&directory{caller: boss.with(feed.Token + "x")}).scim("GET", "/Users", nil).want(http.StatusUnauthorized).body)
+	m.look("a filter that is refused", synced.find("Users", `userName eq `+first.value).want(http.StatusBadRequest).body)
+
 	console := p.browser(email, second.value)
 	m.add("cookie of the console", console.cookie, []byte(console.cookie[4:]))
 	csrf := m.add("CSRF token", console.csrf, []byte(console.csrf))

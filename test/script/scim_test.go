@@ -345,7 +345,9 @@ func TestSCIMPagesAndSearches(t *testing.T) {
 	d.scim("GET", "/Schemas/x", nil).refused(404, "")
 	d.scim("POST", "/Bulk", `{}`).refused(501, "")
 	d.scim("GET", "/Me", nil).refused(501, "")
-	d.scim("DELETE", "/Users", nil).refused(405, "")
+	if a := d.scim("DELETE", "/Users", nil).refused(405, ""); a.header.Get("Allow") != "GET, HEAD, POST" {
+		t.Error(a.header.Get("Allow"))
+	}
 	d.scim("GET", "/Nothing", nil).refused(404, "")
 	d.scim("POST", "/Users", "userName=x", "Content-Type", "application/x-www-form-urlencoded").refused(415, "")
 	d.scim("POST", "/Users", newUser("json"), "Content-Type", "application/json; charset=utf-8").want(201)
