@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"vaultpam/edge"
@@ -29,6 +30,7 @@ import (
 // a megabyte and a half.
 const (
 	maxBody = 4 << 20
+	maxBusy = 8 // requests of one organization at a time: each may need memory or look at many
 
 	root      = "/scim/v2"
 	mediaType = "application/scim+json"
@@ -52,11 +54,14 @@ type Deps struct {
 type Handler struct {
 	Deps
 	mux *http.ServeMux
+
+	mu   sync.Mutex // guards busy
+	busy map[pam.OrgID]int
 }
 
 // New makes a Handler.
 func New(d Deps) *Handler {
-	h := &Handler{Deps: d, mux: http.NewServeMux()}
+	h := &Handler{Deps: d, mux: http.NewServeMux(), busy: map[pam.OrgID]int{}}
 	h.routes()
 	return h
 }
@@ -180,6 +185,11 @@ func (h *Handler) serve(route string, serve func(context.Context, *request) (ans
 			if err := h.enter(w, q); err != nil {
 				return answer{}, err
 			}
+			leave, err := h.begin(w, q.feed.Actor.Org)
+			if err != nil {
+				return answer{}, err
+			}
+			defer leave()
 			return serve(r.Context(), q)
 		}()
 		if err != nil {
@@ -252,6 +262,25 @@ func (h *Handler) enter(w http.ResponseWriter, q *request) error {
 		}
 	}
 	return nil
+}
+
+// begin counts a request under way, so that no organization's directories hold
+// the server up for others. leave ends it.
+func (h *Handler) begin(w http.ResponseWriter, org pam.OrgID) (leave func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.busy[org] >= maxBusy {
+		w.Header().Set("Retry-After", "1")
+		return nil, pam.Errorf(pam.TooMany, "begin", "Too many requests at a time. Retry after 1 second.")
+	}
+	h.busy[org]++
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.busy[org]--; h.busy[org] == 0 {
+			delete(h.busy, org)
+		}
+	}, nil
 }
 
 func (h *Handler) take(w http.ResponseWriter, c edge.Category, key string) error {
