@@ -88,7 +88,9 @@ func whichUsers(id pam.OrgID, q provisioning.Query) where {
 	w.and(fedUser, id)
 	w.ifSet("m.user_id = ?", q.ID)
 	w.ifSet("u.email = ?", q.Key)
-	w.ifSet("s.external_id = ?", q.ExternalID)
+	if q.ExternalID != "" { // found by its index first
+		w.and("m.user_id IN (SELECT x.user_id FROM scim_users x WHERE x.org_id = ? AND x.external_id = ?)", id, q.ExternalID)
+	}
 	w.ifSet("m.user_id > ?", q.After)
 	return w
 }

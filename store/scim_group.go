@@ -26,7 +26,9 @@ func whichGroups(org pam.OrgID, q provisioning.Query) where {
 	var w where
 	w.and(fedGroup, org)
 	w.ifSet("g.group_id = ?", q.ID)
-	w.ifSet("s.external_id = ?", q.ExternalID)
+	if q.ExternalID != "" { // found by its index first
+		w.and("g.group_id IN (SELECT x.group_id FROM scim_groups x WHERE x.org_id = ? AND x.external_id = ?)", org, q.ExternalID)
+	}
 	w.ifSet("g.group_id > ?", q.After)
 	if q.Key != "" {
 		w.and("g.sort_key = ?", naming.Key(q.Key))
