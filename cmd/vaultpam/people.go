@@ -56,19 +56,24 @@ func (a *app) membersCommand() *cobra.Command {
 		}),
 	}
 	var role string
+	var machine bool
 	add := &cobra.Command{
 		Use: "add EMAIL", Short: "Add a member; the first password is asked for", Args: args(cobra.ExactArgs(1)),
 		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
-			password, err := askSecret("First password (to be changed at the first login): ")
-			if err != nil {
-				return err
+			in := v1.MemberIn{Email: argv[0], Role: role, ServiceUser: machine}
+			if !machine {
+				var err error
+				if in.Password, err = askSecret("First password (to be changed at the first login): "); err != nil {
+					return err
+				}
 			}
 			return a.stepUp(cmd, c, func() error {
-				m, err := client.Post[v1.Member](cmd.Context(), c, "/org/members", v1.MemberIn{Email: argv[0], Role: role, Password: password})
+				m, err := client.Post[v1.Member](cmd.Context(), c, "/org/members", in)
 				return one(cmd, a, m, err)
 			})
 		}),
 	}
+	add.Flags().BoolVar(&machine, "service-user", false, "a machine, which has tokens alone; the address is its name")
 	add.Flags().StringVar(&role, "role", "operator", "owner, admin, policy_manager, operator or auditor")
 	cmd.AddCommand(add)
 	cmd.AddCommand(a.deleteByID("remove USER_ID", "Remove a member", "/org/members/"))

@@ -25,6 +25,11 @@ func TestAttackFieldsThatOnlyTheServerSets(t *testing.T) {
 	ids := map[string]string{"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/sessions": f.session, "/org/members": w.who["viewer"].id}
 	ids["/org/groups"] = read[v1.Group](w.founder.call("POST", "/org/groups", v1.GroupIn{Name: "Some"})).ID
 	ids["/policies"] = w.founder.rule(v1.PolicyIn{Action: "deny"}).ID
+	ids["/org/sso/providers"] = read[v1.SSOProvider](w.founder.call("POST", "/org/sso/providers", w.ssoProvider())).ID
+	ids["/org/sso/workload-rules"] = read[v1.WorkloadRule](w.founder.call("POST", "/org/sso/workload-rules", w.workloadRule())).ID
+	for noun, of := range map[string]func(*world, *caller) ask{"/access-requests": onRequest(""), "/access-reviews": onReview("")} {
+		ids[noun] = strings.TrimPrefix(of(w, w.founder).path, noun+"/")
+	}
 	extra := []string{
 		"id", "org_id", "organization_id", "home_org_id", "user_id", "role", "instance_admin", "is_admin", "created_by", "created_at", "owner", "status", "locked", "version",
 		"password_hash", "token_hash", "must_change", "purpose", "admins_see_all", "__proto__", "constructor", "Name", "EMAIL",

@@ -46,17 +46,25 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	w.p.vouched(idp, w.founder.slug(), vouching)
 	linked := read[[]v1.SSOIdentity](w.founder.call("GET", "/org/sso/identities", nil))[0].ID
 	lent := read[v1.WorkloadRule](w.founder.call("POST", "/org/sso/workload-rules", w.workloadRule())).ID
+	named := func(of func(*world, *caller) ask) string {
+		at := of(w, w.founder).path
+		return at[strings.LastIndexByte(at, '/')+1:]
+	}
+	directory := read[v1.SCIMToken](w.founder.call("POST", "/org/sso/scim-tokens", v1.SCIMTokenIn{Name: "Theirs"})).ID
+	request, grant, review := named(onRequest("")), named(onGrant), named(onReview(""))
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
 		"/audit-events": event, "/policies": rule, "/org/groups": team, "/org/invitations": invited,
-		"/org/sso/providers": vouching, "/org/sso/identities": linked, "/me/sso-identities": linked, "/org/sso/workload-rules": lent,
+		"/org/sso/providers": vouching, "/org/sso/identities": linked, "/me/sso-identities": linked, "/org/sso/workload-rules": lent, "/org/sso/scim-tokens": directory,
+		"/access-requests": request, "/grants": grant, "/access-reviews": review,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
 		"PATCH /safes/{id}/members/{member_id}": map[string]any{"role": "viewer"},
 		"PATCH /org/members/{user_id}":          map[string]any{"role": "auditor"},
+		"POST /access-reviews/{id}/decisions":   v1.AccessReviewDecisionsIn{ItemIDs: []string{f.viewer}, Decision: "revoke"},
 		"PATCH /org/sso/workload-rules/{id}":    map[string]any{"enabled": false},
 		"PATCH /org/sso/providers/{id}":         map[string]any{"enabled": false},
 		"PATCH /org/groups/{id}":                map[string]any{"member_ids": []string{thief.id}},

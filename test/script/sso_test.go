@@ -71,6 +71,22 @@ func TestProviderIsKeptWithoutItsSecretBeingShown(t *testing.T) {
 	if test := read[v1.SSOTest](owner.call("POST", at+"/test", nil)); test.OK || !strings.Contains(test.Problem, "did not answer as it should") {
 		t.Errorf("%+v", test)
 	}
+	// The command line does the same; a secret is read, not taken as an argument.
+	env := []string{"XDG_CONFIG_HOME=" + t.TempDir(), "VAULTPAM_TOKEN=" + owner.token, "VAULTPAM_BASE_URL=" + p.base, "VAULTPAM_ORG_ID="}
+	for _, c := range []struct {
+		in, want string
+		argv     []string
+	}{
+		{"", "Second", []string{"sso", "add", "Second", "--set", "issuer=https://idp.second.test", "--set", "client_id=us"}},
+		{"a-secret-by-hand\n", `"has_secret": true`, []string{"sso", "set-secret", "Second", "-o", "json"}},
+		{"", "idp.second.test", []string{"sso", "list"}},
+		{"", "", []string{"sso", "remove", "Second", "--yes"}},
+		{"", "", []string{"sso", "only", "off"}},
+	} {
+		if out, errs, status := run(t, env, c.in, binary(t), c.argv...); status != 0 || !strings.Contains(out, c.want) || strings.Contains(out, "a-secret-by-hand") {
+			t.Errorf("%v: %d %s%s", c.argv, status, out, errs)
+		}
+	}
 	// Who wants single sign-on alone keeps a way in.
 	if s := read[v1.SSOSettings](owner.call("PATCH", "/org/sso", v1.SSOSettingsIn{SSOOnly: true})); !s.SSOOnly || !strings.HasSuffix(s.LoginURL, "/login/vaultpam-dev") && !strings.Contains(s.LoginURL, "/login/") {
 		t.Errorf("%+v", s)
@@ -84,7 +100,7 @@ func TestProviderIsKeptWithoutItsSecretBeingShown(t *testing.T) {
 	owner.call("PATCH", "/org/sso", v1.SSOSettingsIn{}).want(http.StatusOK)
 	owner.call("DELETE", at, nil).want(http.StatusNoContent)
 	owner.call("PATCH", "/org/sso", v1.SSOSettingsIn{SSOOnly: true}).want(http.StatusConflict)
-	if n := len(owner.events("SSO_PROVIDER_CREATED")) + len(owner.events("SSO_PROVIDER_UPDATED")) + len(owner.events("SSO_PROVIDER_DELETED")); n != 4 {
+	if n := len(owner.events("SSO_PROVIDER_CREATED")) + len(owner.events("SSO_PROVIDER_UPDATED")) + len(owner.events("SSO_PROVIDER_DELETED")); n != 7 {
 		t.Errorf("%d events", n)
 	}
 }

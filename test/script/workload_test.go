@@ -51,7 +51,13 @@ func TestProgramGetsATokenForItsOwn(t *testing.T) {
 	t.Parallel()
 	p := startServer(t)
 	owner, idp := p.owner(), provider.Start(t)
-	bot := owner.machine("deploy@ci.corp.test", "operator")
+	env := func(token string) []string {
+		return []string{"XDG_CONFIG_HOME=" + t.TempDir(), "VAULTPAM_TOKEN=" + token, "VAULTPAM_BASE_URL=" + p.base, "VAULTPAM_ORG_ID="}
+	}
+	if out, errs, status := run(t, env(owner.token), "", binary(t), "members", "add", "deploy@ci.corp.test", "--service-user"); status != 0 {
+		t.Fatalf("members add: %d %s%s", status, out, errs)
+	}
+	bot := read[[]v1.Member](owner.call("GET", "/org/members?q=deploy", nil))[0]
 	if !bot.ServiceUser || bot.Status != "active" {
 		t.Fatalf("%+v", bot)
 	}
@@ -81,12 +87,17 @@ func TestProgramGetsATokenForItsOwn(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "token")
 	must(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
-	env := []string{"XDG_CONFIG_HOME=" + dir, "VAULTPAM_TOKEN=", "VAULTPAM_BASE_URL=", "VAULTPAM_ORG_ID="}
-	if out, errs, status := run(t, env, "", binary(t), "login", p.base, "--oidc-token-file", file, "--org", owner.slug()); status != 0 || !strings.Contains(errs, "Signed in as deploy@ci.corp.test") {
+	robots := []string{"XDG_CONFIG_HOME=" + dir, "VAULTPAM_TOKEN=", "VAULTPAM_BASE_URL=", "VAULTPAM_ORG_ID="}
+	if out, errs, status := run(t, robots, "", binary(t), "login", p.base, "--oidc-token-file", file, "--org", owner.slug()); status != 0 || !strings.Contains(errs, "Signed in as deploy@ci.corp.test") {
 		t.Errorf("login: %d %s%s", status, out, errs)
 	}
-	if out, errs, status := run(t, env, "", binary(t), "safes"); status != 0 {
+	if out, errs, status := run(t, robots, "", binary(t), "safes"); status != 0 {
 		t.Errorf("safes: %d %s%s", status, out, errs)
+	}
+	for _, argv := range [][]string{{"workload-rules"}, {"workload-rules", "show", "Deploy"}, {"sso"}, {"sso", "accounts"}} {
+		if out, errs, status := run(t, env(owner.token), "", binary(t), argv...); status != 0 || argv[0] == "workload-rules" && !strings.Contains(out, rule.ID) {
+			t.Errorf("%v: %d %s%s", argv, status, out, errs)
+		}
 	}
 	// A rule that changes takes back what it gave.
 	owner.call("PATCH", "/org/sso/workload-rules/"+rule.ID, map[string]any{"ttl_seconds": 60}).want(http.StatusOK)
