@@ -97,6 +97,23 @@ func (c *Client) Login(ctx context.Context, email, password string) (v1.Token, e
 	return t, err
 }
 
+// LoginByFactor ends a sign-in that was refused with MFA_REQUIRED, and keeps the
+// token.
+func (c *Client) LoginByFactor(ctx context.Context, in v1.MFAIn) (v1.Token, error) {
+	t, err := do[v1.Token](ctx, c, http.MethodPost, "/auth/mfa", nil, in)
+	if err == nil {
+		c.token = t.AccessToken
+	}
+	return t, err
+}
+
+// With returns a client of the same server with another token.
+func (c *Client) With(token string) *Client {
+	d := *c
+	d.token = token
+	return &d
+}
+
 // LoginByDevice asks for a login that a person approves in a browser (RFC
 // 8628), and keeps its token. name is how the program calls itself; show tells
 // the person where to go. It waits until they have decided, the request is

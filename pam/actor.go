@@ -146,7 +146,7 @@ const StepUpLifetime = 15 * time.Minute
 // Fresh says whether the actor authenticated recently enough for a risky act.
 // A personal access token never is.
 func (a Actor) Fresh(now time.Time) bool {
-	return (a.Token == LoginToken || a.Token == SystemToken) && !a.StepUpAt.IsZero() && now.Sub(a.StepUpAt) < StepUpLifetime
+	return (a.Token == LoginToken || a.Token == NativeLogin || a.Token == SystemToken) && !a.StepUpAt.IsZero() && now.Sub(a.StepUpAt) < StepUpLifetime
 }
 
 // HasScope says whether the actor's token carries scope.

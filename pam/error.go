@@ -37,13 +37,15 @@ const (
 	HostKeyMismatch           // the target is not who the resource says it is
 	Unreachable               // the target did not answer
 	TargetAuthFailed          // the target refused the credential
+	MFANeeded                 // right password, but a second factor must be shown
+	EnrolmentNeeded           // right password, but a second factor must be enrolled first
 )
 
 var kindNames = [...]string{
 	"internal", "bad request", "invalid", "not found", "conflict", "precondition", "unauthenticated", "authentication failed",
 	"denied", "scope missing", "step-up needed", "approval needed", "denied by policy", "organization denied", "credential expired",
 	"locked", "too many", "sealed", "unavailable", "too large", "unsupported", "password change needed", "host key mismatch", "unreachable",
-	"target authentication failed",
+	"target authentication failed", "second factor needed", "enrolment needed",
 }
 
 func (k Kind) String() string {

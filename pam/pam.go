@@ -26,6 +26,7 @@ type (
 	RequestID      string // req_: an access request, not an HTTP request
 	GrantID        string // gnt_
 	ReviewID       string // rvw_
+	FactorID       string // mfa_
 	ReviewItemID   string // rvi_
 	CheckoutID     string // chk_
 	SessionID      string // ses_
@@ -71,6 +72,7 @@ const (
 	PrefixSCIMToken    = "sct_"
 	PrefixReview       = "rvw_"
 	PrefixReviewItem   = "rvi_"
+	PrefixFactor       = "mfa_"
 )
 
 // InstanceOrg is the organization of what belongs to no organization: the

@@ -176,7 +176,7 @@ func (s *Server) assemble() error {
 	}
 	events := s.db.Audit()
 	s.identity = identity.New(s.db, events, passwords, s.scribe, s.clock, s.ids, rand.Reader, s.log, identity.Options{
-		LoginTTL: s.cfg.LoginTTL, ConsoleTTL: s.cfg.ConsoleTTL, ConsoleIdle: s.cfg.ConsoleIdle, Shared: s.cfg.DatabaseURL != "",
+		LoginTTL: s.cfg.LoginTTL, ConsoleTTL: s.cfg.ConsoleTTL, ConsoleIdle: s.cfg.ConsoleIdle, Shared: s.cfg.DatabaseURL != "", Sealer: s.vault,
 	})
 	s.orgs = org.New(s.db, passwords, s.scribe, s.clock, s.ids)
 	channels, err := s.channels()

@@ -185,7 +185,7 @@ func TestTokensServeByTheirOwnWayAlone(t *testing.T) {
 		if _, err := d.Authenticate(ctx, cookie, "", doorClient); !pam.Is(err, pam.Unauthenticated) {
 			t.Errorf("the cookie's token as bearer: %v", err)
 		}
-		if _, err := d.AuthenticateRestricted(ctx, cookie, doorClient); !pam.Is(err, pam.Unauthenticated) {
+		if _, err := d.AuthenticateRestricted(ctx, cookie, identity.PasswordChange, doorClient); !pam.Is(err, pam.Unauthenticated) {
 			t.Errorf("the cookie's token as bearer, for a new password: %v", err)
 		}
 		r, err := d.Login(ctx, doorEmail, secret.FromString(doorPassword), doorClient)

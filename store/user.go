@@ -42,11 +42,13 @@ func (db *DB) PlacesOf(ctx context.Context, user pam.UserID) ([]identity.Place, 
 		var p identity.Place
 		var status org.Status
 		var settings org.Settings
-		err := r.Scan(&p.Org, &p.Role, &status, intoTime(&p.JoinedAt), intoJSON(&settings))
+		var required bool
+		err := r.Scan(&p.Org, &p.Role, &status, intoTime(&p.JoinedAt), intoJSON(&settings), &required)
+		p.MFARequired = required || settings.MFARequired
 		p.Active, p.Invited = status == org.Active, status == org.Invited
 		p.AdminsSeeAll, p.DualControl, p.SSOOnly = settings.AdminsSeeAll, settings.DualControl, settings.SSOOnly
 		return p, err
-	}, `SELECT m.org_id, m.role, m.status, m.joined_at, o.settings FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = ? ORDER BY m.joined_at, m.org_id`, user)
+	}, `SELECT m.org_id, m.role, m.status, m.joined_at, o.settings, m.require_mfa FROM memberships m JOIN organizations o ON o.id = m.org_id WHERE m.user_id = ? ORDER BY m.joined_at, m.org_id`, user)
 	if err != nil || len(ps) == 0 {
 		return ps, db.failed("list places", err)
 	}

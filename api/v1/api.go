@@ -14,9 +14,13 @@ type Error struct {
 	RequestID string    `json:"request_id,omitempty" doc:"Quote it when asking for help"`
 	Details   []Problem `json:"details,omitempty" doc:"With VALIDATION_FAILED: the fields that are not acceptable"`
 
-	// With PASSWORD_CHANGE_REQUIRED: a token that opens only /me/password.
-	AccessToken string `json:"access_token,omitempty" doc:"With PASSWORD_CHANGE_REQUIRED: a token that opens only /me/password"`
-	ExpiresIn   int    `json:"expires_in,omitempty" doc:"Its lifetime in seconds"`
+	// With PASSWORD_CHANGE_REQUIRED: a token that opens only /me/password; with
+	// MFA_ENROLMENT_REQUIRED: only /me/mfa.
+	AccessToken string `json:"access_token,omitempty" doc:"With PASSWORD_CHANGE_REQUIRED: a token that opens only /me/password; with MFA_ENROLMENT_REQUIRED: only /me/mfa"`
+	ExpiresIn   int    `json:"expires_in,omitempty" doc:"Its lifetime in seconds, or that of mfa_token"`
+	// With MFA_REQUIRED.
+	MFAToken string   `json:"mfa_token,omitempty" doc:"With MFA_REQUIRED: what POST /auth/mfa takes, once"`
+	Factors  []string `json:"factors,omitempty" doc:"With MFA_REQUIRED: what can be shown: totp, webauthn, recovery_code"`
 	// With CONFLICT on a repeated Idempotency-Key whose answer carried a secret.
 	ID string `json:"id,omitempty" doc:"With CONFLICT on a repeated Idempotency-Key: the id of the object that the first request made"`
 }

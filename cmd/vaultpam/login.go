@@ -98,8 +98,23 @@ func byPassword(cmd *cobra.Command, c *client.Client) (v1.Token, error) {
 		}
 	}
 	token, err := c.Login(cmd.Context(), email, password)
-	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Code() == "PASSWORD_CHANGE_REQUIRED" {
-		token, err = changeFirst(cmd, c, refusal, email, password)
+	for range 3 { // what is missing is asked for, one after the other
+		refusal, ok := errors.AsType[*client.Error](err)
+		if !ok {
+			break
+		}
+		switch refusal.Code() {
+		case "MFA_REQUIRED":
+			token, err = secondFactor(cmd, c, refusal)
+		case "MFA_ENROLMENT_REQUIRED":
+			token, err = enrolFirst(cmd, c, refusal, email, password)
+		case "PASSWORD_CHANGE_REQUIRED":
+			if password, err = changeFirst(cmd, c, refusal, password); err == nil {
+				token, err = c.Login(cmd.Context(), email, password)
+			}
+		default:
+			return token, err
+		}
 	}
 	return token, err
 }
@@ -130,17 +145,14 @@ func openBrowser(address string) {
 	}
 }
 
-// changeFirst asks for the new password that the server wants.
-func changeFirst(cmd *cobra.Command, c *client.Client, refusal *client.Error, email, password string) (v1.Token, error) {
+// changeFirst asks for the new password that the server wants, and returns it.
+func changeFirst(cmd *cobra.Command, c *client.Client, refusal *client.Error, password string) (string, error) {
 	cmd.PrintErrln(refusal.Envelope.Message)
 	next, err := askSecret("New password: ")
 	if err != nil {
-		return v1.Token{}, err
+		return "", err
 	}
-	if err := c.ChangePassword(cmd.Context(), refusal.Envelope.AccessToken, password, next); err != nil {
-		return v1.Token{}, err
-	}
-	return c.Login(cmd.Context(), email, next)
+	return next, c.ChangePassword(cmd.Context(), refusal.Envelope.AccessToken, password, next)
 }
 
 func (a *app) logoutCommand() *cobra.Command {
@@ -201,11 +213,20 @@ func (a *app) stepUp(cmd *cobra.Command, c *client.Client, act func() error) err
 		return err
 	}
 	cmd.PrintErrln(refusal.Envelope.Message)
-	password, err := askSecret("Password: ")
+	mine, err := client.Get[v1.Factors](cmd.Context(), c, "/me/mfa", nil)
 	if err != nil {
 		return err
 	}
-	if _, err := client.Post[v1.StepUp](cmd.Context(), c, "/auth/step-up", v1.StepUpIn{Password: password}); err != nil {
+	var in v1.StepUpIn
+	if len(mine.Factors) > 0 {
+		in.Factor, in.Code, err = askCode()
+	} else {
+		in.Password, err = askSecret("Password: ")
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := client.Post[v1.StepUp](cmd.Context(), c, "/auth/step-up", in); err != nil {
 		return err
 	}
 	return act()

@@ -122,7 +122,7 @@ func root(app *app) *cobra.Command {
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(
 		serverCommand(), initCommand(), openapiCommand(),
-		app.loginCommand(), app.logoutCommand(), app.whoamiCommand(), app.passwordCommand(),
+		app.loginCommand(), app.logoutCommand(), app.whoamiCommand(), app.passwordCommand(), app.mfaCommand(),
 		app.safesCommand(), app.resourcesCommand(), app.accountsCommand(), app.policiesCommand(), app.canCommand(),
 		app.requestCommand(), app.requestsCommand(), app.decisionCommand("approve", "Agree to an access request, or to less time"), app.decisionCommand("reject", "Reject an access request"), app.grantsCommand(),
 		app.accessCommand(), app.reviewsCommand(), app.membersCommand(), app.groupsCommand(), app.invitationsCommand(),

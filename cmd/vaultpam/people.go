@@ -78,9 +78,9 @@ func (a *app) membersCommand() *cobra.Command {
 	cmd.AddCommand(add)
 	cmd.AddCommand(a.deleteByID("remove USER_ID", "Remove a member", "/org/members/"))
 	cmd.AddCommand(a.memberCommands()...)
-	for _, verb := range []string{"suspend", "resume"} {
+	for verb, short := range map[string]string{"suspend": "Suspend a member", "resume": "Resume a member", "reset-mfa": "Take away the second factors of a member who has lost theirs"} {
 		cmd.AddCommand(&cobra.Command{
-			Use: verb + " USER_ID", Short: strings.ToUpper(verb[:1]) + verb[1:] + " a member", Args: args(cobra.ExactArgs(1)),
+			Use: verb + " USER_ID", Short: short, Args: args(cobra.ExactArgs(1)),
 			RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 				return a.stepUp(cmd, c, func() error {
 					m, err := client.Post[v1.Member](cmd.Context(), c, "/org/members/"+url.PathEscape(argv[0])+"/"+verb, nil)

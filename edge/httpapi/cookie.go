@@ -39,7 +39,7 @@ func (a *API) cookieLogin(r *http.Request, c *call, rt route) error {
 		return &pam.Error{Kind: pam.Unauthenticated, Op: "read cookie"}
 	}
 	client := clientOf(c)
-	client.Background = r.Header.Get("X-Background") != ""
+	client.Background, client.Personal = r.Header.Get("X-Background") != "", rt.access < member
 	if err := a.sameOrigin(r); err != nil {
 		return err
 	}
@@ -93,11 +93,16 @@ func consoleOf(token string, l identity.Login, idle time.Duration) v1.ConsoleLog
 func (a *API) postCookie(ctx context.Context, _ pam.Actor, in *withBody[v1.LoginIn]) (*cookied[v1.ConsoleLogin], error) {
 	password := secret.FromString(in.Body.Password)
 	defer password.Wipe()
-	before := callOf(ctx).token
 	r, err := a.Identity.LoginConsole(ctx, in.Body.Email, password, client(ctx))
+	return a.consoleLogin(ctx, r, err)
+}
+
+// consoleLogin answers with the cookie of a new login.
+func (a *API) consoleLogin(ctx context.Context, r identity.LoginResult, err error) (*cookied[v1.ConsoleLogin], error) {
 	if err != nil {
 		return nil, loginRefusal(err)
 	}
+	before := callOf(ctx).token
 	defer r.Token.Wipe()
 	a.endReplaced(ctx, before)
 	token := string(r.Token.Expose())

@@ -45,6 +45,8 @@ var wording = map[pam.Kind]struct {
 	pam.TooLarge:             {http.StatusRequestEntityTooLarge, "PAYLOAD_TOO_LARGE", "The request is too large."},
 	pam.Unsupported:          {http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json."},
 	pam.PasswordChangeNeeded: {http.StatusUnauthorized, "PASSWORD_CHANGE_REQUIRED", "The password must be changed first."},
+	pam.MFANeeded:            {http.StatusUnauthorized, "MFA_REQUIRED", "A second factor must be shown."},
+	pam.EnrolmentNeeded:      {http.StatusUnauthorized, "MFA_ENROLMENT_REQUIRED", "A second factor must be enrolled first."},
 	pam.HostKeyMismatch:      {http.StatusConflict, "CONFLICT", "Host key verification failed"},
 	pam.Unreachable:          {http.StatusServiceUnavailable, "UNAVAILABLE", "Host unreachable"},
 	pam.TargetAuthFailed:     {http.StatusConflict, "CONFLICT", "Authentication failed"},

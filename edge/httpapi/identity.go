@@ -26,16 +26,23 @@ func (a *API) postLogin(ctx context.Context, _ pam.Actor, in *withBody[v1.LoginI
 	return &answer[v1.Token]{v1.Token{AccessToken: string(r.Token.Expose()), ExpiresIn: int(r.ExpiresIn / time.Second)}}, nil
 }
 
-// loginRefusal adds to a refusal for a password that must be changed the
-// token for that.
+// loginRefusal adds to a refusal of a sign-in that is not over the token with
+// which it goes on.
 func loginRefusal(err error) error {
-	change, ok := errors.AsType[*identity.PasswordChangeError](err)
-	if !ok {
-		return err
-	}
 	e := fromError(err)
-	e.extra.AccessToken, e.extra.ExpiresIn = string(change.Result.Token.Expose()), int(change.Result.ExpiresIn/time.Second)
-	return e
+	if change, ok := errors.AsType[*identity.PasswordChangeError](err); ok {
+		e.extra.AccessToken, e.extra.ExpiresIn = string(change.Result.Token.Expose()), seconds(change.Result.ExpiresIn)
+		return e
+	}
+	if enrol, ok := errors.AsType[*identity.EnrolmentError](err); ok {
+		e.extra.AccessToken, e.extra.ExpiresIn = string(enrol.Result.Token.Expose()), seconds(enrol.Result.ExpiresIn)
+		return e
+	}
+	if more, ok := errors.AsType[*identity.MFARequiredError](err); ok {
+		e.extra.MFAToken, e.extra.ExpiresIn, e.extra.Factors = string(more.Token.Expose()), seconds(more.ExpiresIn), retype[string](more.Factors)
+		return e
+	}
+	return err
 }
 
 func (a *API) postLogout(ctx context.Context, actor pam.Actor, _ *nothing) (*nothing, error) {
@@ -43,10 +50,9 @@ func (a *API) postLogout(ctx context.Context, actor pam.Actor, _ *nothing) (*not
 }
 
 func (a *API) postStepUp(ctx context.Context, actor pam.Actor, in *withBody[v1.StepUpIn]) (*answer[v1.StepUp], error) {
-	if in.Body.Password == "" {
-		var ps pam.Problems
-		ps.Add("password", "is needed: no second factor is enrolled")
-		return nil, ps.Err("step up")
+	if in.Body.Factor != "" {
+		until, err := a.Identity.StepUpByFactor(ctx, actor, identity.FactorKind(in.Body.Factor), in.Body.Code, client(ctx))
+		return reply(v1.StepUp{FreshUntil: until}, err)
 	}
 	password := secret.FromString(in.Body.Password)
 	defer password.Wipe()

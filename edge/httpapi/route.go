@@ -40,6 +40,7 @@ const (
 	secrets                        // the answer carries a secret and is never kept
 	whenSealed                     // answers while the vault is sealed
 	restricted                     // open to a token that may only change the password
+	enrolling                      // open to a token that may only enrol a second factor
 	bodyOptional                   // an action that can do without a body
 	byCookie                       // about the console's login: no bearer token serves
 )
@@ -232,12 +233,18 @@ func (a *API) login(r *http.Request, c *call, rt route) error {
 		return &pam.Error{Kind: pam.Unauthenticated, Op: "read token"}
 	}
 	c.token = bearer
-	if rt.has(restricted) {
-		actor, err := a.Identity.AuthenticateRestricted(r.Context(), bearer, clientOf(c))
+	if rt.has(restricted | enrolling) {
+		purpose := identity.PasswordChange
+		if rt.has(enrolling) {
+			purpose = identity.MFAEnrolment
+		}
+		actor, err := a.Identity.AuthenticateRestricted(r.Context(), bearer, purpose, clientOf(c))
 		c.actor = actor
 		return err
 	}
-	actor, err := a.Identity.Authenticate(r.Context(), bearer, wantedOrg(r, rt), clientOf(c))
+	who := clientOf(c)
+	who.Personal = rt.access < member
+	actor, err := a.Identity.Authenticate(r.Context(), bearer, wantedOrg(r, rt), who)
 	return entered(c, rt, actor, err)
 }
 

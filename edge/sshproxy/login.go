@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"vaultpam/edge"
+	"vaultpam/edge/sshpump"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/identity"
@@ -101,10 +102,36 @@ func (l *login) client() identity.Client {
 	return identity.Client{From: l.from}
 }
 
+// factor asks, by keyboard-interactive (RFC 4256), for the second factor of
+// somebody who has shown the first.
+func (l *login) factor(h identity.Half) error {
+	ask := func(_ ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+		answers, err := challenge("", "", []string{"Verification code (or a recovery code): "}, []bool{false})
+		if err != nil || len(answers) != 1 || len(answers[0]) > maxCode {
+			return nil, errLogin
+		}
+		if _, within := l.s.Limiter.Take(edge.LimitLogin, edge.Source(l.from)); !within {
+			return nil, errLogin
+		}
+		actor, err := l.s.Identity.AuthenticateFactor(l.ctx, h, answers[0], l.client())
+		if err != nil {
+			return nil, l.failed(err)
+		}
+		return permissions(actor), nil
+	}
+	return &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{KeyboardInteractiveCallback: ask}}
+}
+
 // failed is what the client hears of a failure. One that is not the client's is
 // logged and said: it has nothing to do with who logs in.
 func (l *login) failed(err error) error {
+	if more, ok := errors.AsType[*identity.FactorNeededError](err); ok {
+		return l.factor(more.Half)
+	}
 	k := pam.KindOf(err)
+	if k == pam.EnrolmentNeeded || k == pam.Sealed {
+		return &ssh.BannerError{Err: errLogin, Message: "vaultpam: " + sshpump.Sentence(err) + "\n"}
+	}
 	if k != pam.Internal && k != pam.Unavailable {
 		return errLogin
 	}

@@ -37,6 +37,9 @@ type Identity interface {
 	KnowsKey(ctx context.Context, email string, key ssh.PublicKey) bool
 	// AuthenticateKey says who has signed with key.
 	AuthenticateKey(ctx context.Context, email string, key ssh.PublicKey, c identity.Client) (pam.Actor, error)
+	// AuthenticateFactor ends the login of somebody of whom one of the others
+	// has said that a second factor is missing.
+	AuthenticateFactor(ctx context.Context, h identity.Half, code string, c identity.Client) (pam.Actor, error)
 }
 
 // Deps is what a Server works with.
@@ -67,6 +70,7 @@ var DefaultLimits = Limits{Connections: 10_000, Strangers: 200, PerSource: 20, G
 
 const (
 	maxAuthTries = 6
+	maxCode      = 64
 	maxChannels  = 16 // sessions of one connection
 	goodbye      = 3 * time.Second
 )

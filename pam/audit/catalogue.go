@@ -25,6 +25,10 @@ const (
 	MFAVerificationSucceeded   Type = "MFA_VERIFICATION_SUCCEEDED"
 	MFAVerificationFailed      Type = "MFA_VERIFICATION_FAILED"
 	MFASessionsInvalidated     Type = "MFA_SESSIONS_INVALIDATED"
+	MFAFactorAdded             Type = "MFA_FACTOR_ADDED"
+	MFAFactorRemoved           Type = "MFA_FACTOR_REMOVED"
+	MFARecoveryCodesCreated    Type = "MFA_RECOVERY_CODES_CREATED"
+	MFAReset                   Type = "MFA_RESET"
 	PersonalAccessTokenCreated Type = "PERSONAL_ACCESS_TOKEN_CREATED"
 	PersonalAccessTokenRevoked Type = "PERSONAL_ACCESS_TOKEN_REVOKED"
 	SSHKeyAdded                Type = "SSH_KEY_ADDED"
@@ -181,6 +185,10 @@ var Catalogue = []Spec{
 	{MFAVerificationSucceeded, title(MFAVerificationSucceeded), "identity"},
 	{MFAVerificationFailed, title(MFAVerificationFailed), "identity"},
 	{MFASessionsInvalidated, title(MFASessionsInvalidated), "identity"},
+	{MFAFactorAdded, title(MFAFactorAdded), "identity"},
+	{MFAFactorRemoved, title(MFAFactorRemoved), "identity"},
+	{MFARecoveryCodesCreated, title(MFARecoveryCodesCreated), "identity"},
+	{MFAReset, title(MFAReset), "identity"},
 	{PersonalAccessTokenCreated, title(PersonalAccessTokenCreated), "identity"},
 	{PersonalAccessTokenRevoked, title(PersonalAccessTokenRevoked), "identity"},
 	{SSHKeyAdded, title(SSHKeyAdded), "identity"},

@@ -41,7 +41,7 @@ func TestWhoeverHasNoPlaceLeftIsShutOut(t *testing.T) {
 				refused(t, "a login, of no organization", err, pam.OrgDenied)
 				_, err = w.Authenticate(ctx, bearer, w.home, here)
 				refused(t, "a login", err, pam.OrgDenied)
-				_, err = w.AuthenticateRestricted(ctx, bearer, here)
+				_, err = w.AuthenticateRestricted(ctx, bearer, identity.PasswordChange, here)
 				refused(t, "a login, for a new password", err, pam.OrgDenied)
 				_, err = w.AuthenticateConsole(ctx, cookie, "", here)
 				refused(t, "a cookie", err, pam.Unauthenticated)

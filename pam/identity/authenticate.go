@@ -53,7 +53,7 @@ func (s *Service) entering(h Holder, org pam.OrgID, c Client) (pam.Actor, error)
 		return a, nil
 	}
 	entered, err := enter(a, h.Places, org)
-	if wanted == "" && pam.Is(err, pam.StepUpNeeded) {
+	if wanted == "" && c.Personal && pam.Is(err, pam.StepUpNeeded) {
 		return a, nil // into none: what is about the person alone is not the organization's to refuse
 	}
 	if err == nil && org != active && a.Only == "" {
@@ -62,14 +62,14 @@ func (s *Service) entering(h Holder, org pam.OrgID, c Client) (pam.Actor, error)
 	return entered, err
 }
 
-// AuthenticateRestricted also takes a token that is for a password change
-// only. The actor enters no organization.
-func (s *Service) AuthenticateRestricted(ctx context.Context, bearer string, c Client) (pam.Actor, error) {
+// AuthenticateRestricted also takes a token for one purpose alone. The actor
+// enters no organization.
+func (s *Service) AuthenticateRestricted(ctx context.Context, bearer string, purpose Purpose, c Client) (pam.Actor, error) {
 	h, err := s.holder(ctx, bearer)
 	if err != nil {
 		return pam.Actor{}, err
 	}
-	if h.Login != nil && h.Login.Purpose == Console {
+	if h.Login != nil && h.Login.Purpose != Everything && h.Login.Purpose != purpose {
 		return pam.Actor{}, unauthenticated()
 	}
 	if !admitted(h.User, h.Places) {
@@ -78,6 +78,9 @@ func (s *Service) AuthenticateRestricted(ctx context.Context, bearer string, c C
 	a := s.actor(h, c)
 	if a.Only != "" {
 		_, err = enter(a, h.Places, a.Only)
+		if pam.Is(err, pam.StepUpNeeded) {
+			err = nil // what is about the person alone is not the organization's to refuse
+		}
 	}
 	return a, err
 }

@@ -28,7 +28,7 @@ func (w *world) ended(when, token string) {
 	refused(w.t, when, err, pam.Unauthenticated)
 	_, err = w.Authenticate(w.t.Context(), token, w.home, here)
 	refused(w.t, when+", by name", err, pam.Unauthenticated)
-	_, err = w.AuthenticateRestricted(w.t.Context(), token, here)
+	_, err = w.AuthenticateRestricted(w.t.Context(), token, identity.PasswordChange, here)
 	refused(w.t, when+", for a new password", err, pam.Unauthenticated)
 	_, err = w.AuthenticateConsole(w.t.Context(), token, "", here)
 	refused(w.t, when+", as cookie", err, pam.Unauthenticated)

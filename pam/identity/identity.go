@@ -36,6 +36,7 @@ type Purpose string
 const (
 	Everything     Purpose = ""
 	PasswordChange Purpose = "password" // nothing but changing the password
+	MFAEnrolment   Purpose = "mfa"      // nothing but enrolling a second factor
 	Console        Purpose = "console"  // everything, but by the console's cookie alone; ends when it is not used
 )
 
@@ -60,7 +61,7 @@ type Vouched struct {
 	Only         pam.OrgID // ""
 	Provider     pam.ProviderID
 	Identity     pam.IdentityID
-	SecondFactor bool // the provider says that one was shown
+	SecondFactor bool // one was shown, or the provider says so
 }
 
 // AccessToken is a personal access token.
@@ -98,6 +99,7 @@ type Place struct {
 	AdminsSeeAll bool
 	DualControl  bool
 	SSOOnly      bool // people at home there must sign in by its providers
+	MFARequired  bool // of this member, whoever's wish it is
 	JoinedAt     time.Time
 	Groups       []pam.GroupID // of the organization that the user is in
 }
@@ -123,6 +125,36 @@ type Store interface {
 	CreateLogin(ctx context.Context, l Login, e audit.Entry) error
 	LoginsOf(ctx context.Context, user pam.UserID, now time.Time) ([]Login, error)
 	StepUpLogin(ctx context.Context, user pam.UserID, id pam.LoginID, at time.Time, e audit.Entry) error
+	// FactorsOf lists a user's factors, and counts the codes on paper that are
+	// left.
+	FactorsOf(ctx context.Context, user pam.UserID) ([]Factor, int, error)
+	HasRecoveryCode(ctx context.Context, user pam.UserID, hash [32]byte) (bool, error)
+	// AddFactor keeps a factor that is not confirmed yet, in place of another
+	// such; Conflict if there are most already.
+	AddFactor(ctx context.Context, f Factor, most int) error
+	// ConfirmFactor lets a factor count, ends the user's logins but the one,
+	// which stays if keep says so and then counts as made with a factor, and
+	// stores the codes on paper if there are some. Conflict: it is confirmed
+	// already.
+	ConfirmFactor(ctx context.Context, u FactorUse, by pam.LoginID, keep bool, recovery [][32]byte, entries ...audit.Entry) error
+	SetRecoveryCodes(ctx context.Context, user pam.UserID, hashes [][32]byte, e audit.Entry) error
+	// RemoveFactor ends the user's logins but the one; NotFound for a factor of
+	// another user.
+	RemoveFactor(ctx context.Context, user pam.UserID, id pam.FactorID, by pam.LoginID, entries ...audit.Entry) error
+	// UseFactor uses a proof up; so do CreateLoginByFactor and StepUpByFactor.
+	// Conflict: it was used, or has gone, meanwhile.
+	UseFactor(ctx context.Context, u FactorUse, e audit.Entry) error
+	StepUpByFactor(ctx context.Context, u FactorUse, id pam.LoginID, e audit.Entry) error
+	// CreateLoginByFactor ends a challenge with a login; Conflict if it was
+	// ended.
+	CreateLoginByFactor(ctx context.Context, l Login, u FactorUse, challenge *[32]byte, entries ...audit.Entry) error
+	// CreateChallenge forgets the oldest of the user's where there are most.
+	CreateChallenge(ctx context.Context, c Challenge, most int, e audit.Entry) error
+	// ChallengeByToken is NotFound for what is over.
+	ChallengeByToken(ctx context.Context, hash [32]byte, now time.Time) (Challenge, error)
+	// FailChallenge counts a wrong code, and ends the challenge with the last
+	// that it may have.
+	FailChallenge(ctx context.Context, hash [32]byte, most int) error
 	// EndLogin is NotFound for a login of another user.
 	EndLogin(ctx context.Context, user pam.UserID, id pam.LoginID, e audit.Entry) error
 	// RevokeLogin is EndLogin, and ends the sessions that were opened with the
@@ -216,6 +248,9 @@ type Client struct {
 	// Background says that a page asks on its own, with nobody there: it does
 	// not keep a login of the console from ending.
 	Background bool
+	// Personal says that the request is about the person alone: where they
+	// cannot enter an organization without more proof, they enter none.
+	Personal bool
 }
 
 // MaxTokenDays is PAT_ABSOLUTE_MAX_TTL_DAYS.

@@ -127,6 +127,11 @@ func (s *Service) AuthenticateKey(ctx context.Context, email string, key ssh.Pub
 	if !ok {
 		return pam.Actor{}, s.failedLogin(ctx, u, u.ID != "", c, "native key")
 	}
+	if k.Only == "" {
+		if err := s.keyIsEnough(ctx, u, c, k); err != nil {
+			return pam.Actor{}, err
+		}
+	}
 	e := s.entryOf(u, c, audit.LoginSucceeded, map[string]any{"method": "native key", "fingerprint": k.Fingerprint})
 	if k.Only != "" {
 		e = audit.ForOrg(e, k.Only)
@@ -136,6 +141,27 @@ func (s *Service) AuthenticateKey(ctx context.Context, email string, key ssh.Pub
 	}
 	s.use(func(used *Used) { used.Keys[k.ID] = s.clock.Now() })
 	return Vouched{Only: k.Only}.narrow(s.native(u, c, k.ID)), nil
+}
+
+// keyIsEnough asks for a second factor, beside the key, from whoever has one;
+// and refuses who must have one and has none. A key is something that one has,
+// like a factor, but anything may be done with a stolen one: so who has chosen
+// to have a factor is asked for it.
+func (s *Service) keyIsEnough(ctx context.Context, u User, c Client, k SSHKey) error {
+	places, err := s.store.PlacesOf(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	factors, recovery, err := s.store.FactorsOf(ctx, u.ID)
+	switch {
+	case err != nil:
+		return err
+	case len(kinds(factors, recovery)) > 0:
+		return &FactorNeededError{Half{user: u, places: places, like: s.native(u, c, k.ID), method: "native key"}}
+	case demanded(u, places):
+		return unenrolled()
+	}
+	return nil
 }
 
 func (s *Service) keyOf(ctx context.Context, email string, key ssh.PublicKey) (User, SSHKey, bool, error) {

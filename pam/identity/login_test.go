@@ -226,7 +226,7 @@ func TestPasswordThatMustBeChangedOpensNothingElse(t *testing.T) {
 		if e := w.events(w.home, audit.LoginFailed); len(e) != 1 || e[0].Metadata["password_must_change"] != true || e[0].Target.Name != "new@example.com" {
 			t.Errorf("a right password leaves no trace: %+v", e)
 		}
-		a, err := w.AuthenticateRestricted(ctx, token, here)
+		a, err := w.AuthenticateRestricted(ctx, token, identity.PasswordChange, here)
 		fine(t, err)
 
 		for what, next := range map[string]string{"the same": password, "short": "elevenchars", "a common one": "123456789012", "long": strings.Repeat("x", 257), "not text": password + "\xff"} {
@@ -235,7 +235,7 @@ func TestPasswordThatMustBeChangedOpensNothingElse(t *testing.T) {
 			}
 		}
 		fine(t, w.ChangePassword(ctx, a, token, secret.Value{}, secret.FromString("a password of one's own"), here))
-		_, err = w.AuthenticateRestricted(ctx, token, here)
+		_, err = w.AuthenticateRestricted(ctx, token, identity.PasswordChange, here)
 		refused(t, "the token after it has done its work", err, pam.Unauthenticated)
 		refused(t, "the old password", w.try("new@example.com", password), pam.AuthFailed)
 		fine(t, w.try("new@example.com", "a password of one's own"))

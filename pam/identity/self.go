@@ -112,11 +112,18 @@ func (s *Service) RevokeLogin(ctx context.Context, a pam.Actor, id pam.LoginID) 
 	return s.store.RevokeLogin(ctx, a.User, id, s.event(a, audit.LoginRevoked, selfParty(a), map[string]any{"login_id": string(id)}))
 }
 
-// StepUp authenticates the actor anew with their password and returns until
-// when that counts. Failures count like those of logins.
+// StepUp authenticates the actor anew with their password, if they have no
+// second factor, and returns until when that counts. Failures count like those of logins.
 func (s *Service) StepUp(ctx context.Context, a pam.Actor, password secret.Value, c Client) (time.Time, error) {
 	if err := selfOnly(a, "step up"); err != nil {
 		return time.Time{}, err
+	}
+	factors, recovery, err := s.store.FactorsOf(ctx, a.User)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(kinds(factors, recovery)) > 0 {
+		return time.Time{}, badField("step up", "factor", "is needed: a second factor is enrolled")
 	}
 	if err := s.ownPassword(ctx, a, password, c); err != nil {
 		return time.Time{}, err
@@ -166,6 +173,13 @@ func (s *Service) ChangePassword(ctx context.Context, a pam.Actor, bearer string
 	}
 	restricted := h.Login != nil && h.Login.Purpose == PasswordChange
 	if !restricted {
+		factors, recovery, err := s.store.FactorsOf(ctx, a.User)
+		if err != nil {
+			return err
+		}
+		if len(kinds(factors, recovery)) > 0 && !a.Fresh(s.clock.Now()) {
+			return &pam.Error{Kind: pam.StepUpNeeded, Op: op} // the old password alone shows too little
+		}
 		if err := s.ownPassword(ctx, a, current, c); err != nil {
 			return err
 		}

@@ -27,6 +27,7 @@ type Options struct {
 	// Shared says that other servers change the same store. Then what is
 	// remembered of a token is believed for a second at most.
 	Shared bool
+	Sealer pam.Sealer // of the secrets of second factors
 }
 
 // Service authenticates. It is safe for concurrent use.
@@ -44,6 +45,7 @@ type Service struct {
 	lockout   *lockout
 	failures  *failureLog
 	holders   *holderCache
+	sealer    pam.Sealer
 
 	mu   sync.Mutex // guards used and seen
 	used Used
@@ -59,7 +61,7 @@ func New(store Store, events Events, p *Passwords, scribe *audit.Scribe, c clock
 	s := &Service{
 		store: store, events: events, passwords: p, scribe: scribe, clock: c, ids: src, rand: random, log: log, ttl: o.LoginTTL,
 		lockout: newLockout(c), failures: newFailureLog(), holders: newHolderCache(o.Shared), used: newUsed(),
-		seen: map[pam.LoginID]time.Time{},
+		seen: map[pam.LoginID]time.Time{}, sealer: o.Sealer,
 	}
 	s.console.ttl, s.console.idle = cmp.Or(o.ConsoleTTL, defaultConsoleTTL), cmp.Or(o.ConsoleIdle, defaultConsoleIdle)
 	return s
@@ -131,28 +133,46 @@ func (s *Service) Login(ctx context.Context, email string, password secret.Value
 }
 
 func (s *Service) login(ctx context.Context, email string, password secret.Value, c Client, purpose Purpose, method string) (LoginResult, error) {
-	user, err := s.checkPassword(ctx, email, password, c, method)
+	user, places, factors, err := s.checkPassword(ctx, email, password, c, method)
 	if err != nil {
 		return LoginResult{}, err
 	}
-	result, err := s.newLogin(ctx, user, c, purpose, method)
-	if err != nil {
-		return LoginResult{}, err
+	if len(factors) > 0 {
+		return LoginResult{}, s.challenge(ctx, user, c, purpose, method, factors)
 	}
-	if user.MustChange {
+	return s.finish(ctx, user, places, c, purpose, method, nil)
+}
+
+// finish makes the login of somebody who has shown all that they have: or, if
+// that is not enough, one that opens only what is missing.
+func (s *Service) finish(ctx context.Context, user User, places []Place, c Client, purpose Purpose, method string, proof *factorProof) (LoginResult, error) {
+	enrol := proof == nil && demanded(user, places)
+	switch {
+	case enrol:
+		purpose = MFAEnrolment
+	case user.MustChange:
+		purpose = PasswordChange
+	}
+	result, err := s.newLogin(ctx, user, c, purpose, method, proof)
+	switch {
+	case err != nil:
+		return LoginResult{}, err
+	case enrol:
+		return LoginResult{}, &EnrolmentError{Result: result}
+	case user.MustChange:
 		return LoginResult{}, &PasswordChangeError{Result: result}
 	}
 	return result, nil
 }
 
-func (s *Service) newLogin(ctx context.Context, user User, c Client, purpose Purpose, method string) (LoginResult, error) {
+func (s *Service) newLogin(ctx context.Context, user User, c Client, purpose Purpose, method string, proof *factorProof) (LoginResult, error) {
 	now := s.clock.Now()
 	ttl := s.ttl
-	if purpose == Console {
+	switch purpose {
+	case Console:
 		ttl = s.console.ttl
-	}
-	if user.MustChange {
-		purpose, ttl = PasswordChange, min(s.ttl, 10*time.Minute)
+	case PasswordChange, MFAEnrolment:
+		ttl = min(s.ttl, enrolmentTTL)
 	}
 	token, hash, err := newToken(loginPrefix, s.rand)
 	if err != nil {
@@ -165,8 +185,15 @@ func (s *Service) newLogin(ctx context.Context, user User, c Client, purpose Pur
 	if purpose == Console {
 		l.UsedAt = now
 	}
-	e := s.entryOf(user, c, audit.LoginSucceeded, map[string]any{"method": method, "login_id": string(l.ID)})
-	if err := s.store.CreateLogin(ctx, l, e); err != nil {
+	m := map[string]any{"method": method, "login_id": string(l.ID)}
+	if proof == nil {
+		err = s.store.CreateLogin(ctx, l, s.entryOf(user, c, audit.LoginSucceeded, m))
+	} else {
+		l.SecondFactor, m["factor"] = true, string(proof.use.Kind())
+		shown := s.entryOf(user, c, audit.MFAVerificationSucceeded, map[string]any{"factor": string(proof.use.Kind())})
+		err = s.store.CreateLoginByFactor(ctx, l, proof.use, proof.challenge, shown, s.entryOf(user, c, audit.LoginSucceeded, m))
+	}
+	if err != nil {
 		return LoginResult{}, err
 	}
 	return LoginResult{Token: token, ExpiresIn: ttl, Login: l}, nil
@@ -175,7 +202,7 @@ func (s *Service) newLogin(ctx context.Context, user User, c Client, purpose Pur
 // AuthenticatePassword is Login for native protocols: it makes no token.
 // The Actor has no organization yet; see ActorFor.
 func (s *Service) AuthenticatePassword(ctx context.Context, email string, password secret.Value, c Client) (pam.Actor, error) {
-	user, err := s.checkPassword(ctx, email, password, c, "native password")
+	user, places, factors, err := s.checkPassword(ctx, email, password, c, "native password")
 	if err != nil {
 		return pam.Actor{}, err
 	}
@@ -187,41 +214,60 @@ func (s *Service) AuthenticatePassword(ctx context.Context, email string, passwo
 		}
 		return pam.Actor{}, &pam.Error{Kind: pam.PasswordChangeNeeded, Op: "authenticate"}
 	}
-	if err := s.events.Append(ctx, e.Org, e); err != nil {
-		return pam.Actor{}, err
+	a := s.native(user, c, "")
+	if len(factors) > 0 {
+		return pam.Actor{}, &FactorNeededError{Half{user: user, places: places, like: a, method: "native password"}}
 	}
-	return s.native(user, c, ""), nil
+	if demanded(user, places) {
+		return pam.Actor{}, unenrolled()
+	}
+	a.StepUpAt = s.clock.Now()
+	return a, s.events.Append(ctx, e.Org, e)
 }
 
-// checkPassword does the same work whatever the outcome.
-func (s *Service) checkPassword(ctx context.Context, email string, password secret.Value, c Client, method string) (User, error) {
+// unenrolled refuses a native login of somebody who has to enrol a factor.
+func unenrolled() error {
+	return pam.Errorf(pam.EnrolmentNeeded, "authenticate", "A second factor must be enrolled first: sign in to the console.")
+}
+
+// checkPassword does the same work whatever the outcome. It returns the kinds
+// of second factors that the person has. Failures are not forgotten before
+// these are shown: who knows the password alone has not come in.
+func (s *Service) checkPassword(ctx context.Context, email string, password secret.Value, c Client, method string) (User, []Place, []FactorKind, error) {
 	// What cannot be an address is nobody's, and looked up all the same.
 	email, _ = naming.Email(email)
 	user, err := s.store.UserByEmail(ctx, email)
 	if err != nil && !pam.Is(err, pam.NotFound) {
-		return User{}, err
+		return User{}, nil, nil, err
 	}
 	known := err == nil
 	places, err := s.store.PlacesOf(ctx, user.ID)
 	if err != nil {
-		return User{}, err
+		return User{}, nil, nil, err
+	}
+	factors, recovery, err := s.store.FactorsOf(ctx, user.ID)
+	if err != nil {
+		return User{}, nil, nil, err
 	}
 	right, stale, err := s.passwords.Verify(ctx, user.PasswordHash, password)
 	if err != nil {
-		return User{}, err
+		return User{}, nil, nil, err
 	}
 	locked := s.lockout.locked(email, c.From)
 	if !known || !right || locked || !admitted(user, places) {
 		if !locked {
 			s.lockout.failed(email, c.From)
 		}
-		return User{}, s.failedLogin(ctx, user, known, c, method)
+		return User{}, nil, nil, s.failedLogin(ctx, user, known, c, method)
 	}
-	s.lockout.succeeded(email, c.From)
+	has := kinds(factors, recovery)
+	if len(has) == 0 {
+		s.lockout.succeeded(email, c.From)
+	}
 	if stale {
 		s.rehash(ctx, user, password)
 	}
-	return user, nil
+	return user, places, has, nil
 }
 
 // admitted says whether a user has any place where they may be, or may come to
@@ -291,7 +337,7 @@ func (s *Service) ActorFor(ctx context.Context, like pam.Actor, org pam.OrgID) (
 func enter(a pam.Actor, places []Place, org pam.OrgID) (pam.Actor, error) {
 	for _, p := range places {
 		if p.Org == org && p.Active && (a.Only == "" || a.Only == org) {
-			if err := vouched(a, p); err != nil {
+			if err := cmp.Or(vouched(a, p), wantsFactor(a, p)); err != nil {
 				return pam.Actor{}, err
 			}
 			a.Org, a.Role, a.Groups, a.AdminsSeeAll, a.DualControl = org, p.Role, p.Groups, p.AdminsSeeAll, p.DualControl

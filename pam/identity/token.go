@@ -17,6 +17,8 @@ const (
 	loginPrefix  = "vps_"
 	accessPrefix = "vpt_"
 	devicePrefix = "vpd_" // of what a program fetches its login with
+	// challengePrefix is that of a sign-in which waits for a second factor.
+	challengePrefix = "vpm_"
 )
 
 const (

@@ -15,9 +15,9 @@ import (
 
 // narrow keeps an actor to where the word counts.
 func (v Vouched) narrow(a pam.Actor) pam.Actor {
+	a.SecondFactor = v.SecondFactor
 	if v.Only != "" {
 		a.Only, a.InstanceAdmin = v.Only, false
-		a.SecondFactor = v.SecondFactor
 	}
 	return a
 }

@@ -109,9 +109,6 @@ func (s *Service) mayInvite(ctx context.Context, op string, a pam.Actor, in *Set
 	if len(in.Safes) > MaxSafes {
 		ps.Add("safe_ids", fmt.Sprintf("names more than %d", MaxSafes))
 	}
-	if in.RequireMFA {
-		ps.Add("require_mfa", "cannot be set before second factors can be enrolled")
-	}
 	if err := ps.Err(op); err != nil {
 		return err
 	}

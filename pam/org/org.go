@@ -147,6 +147,9 @@ type Store interface {
 	TransferOwnership(ctx context.Context, org pam.OrgID, from, to Member, entries ...audit.Entry) error
 	// SetPasswordLink stores a link, in place of an earlier one of the same
 	// user, with the letter that carries it.
+	// ResetFactors takes a user's second factors away, with all that was opened
+	// with them. NotFound: the organization is not their home.
+	ResetFactors(ctx context.Context, org pam.OrgID, user pam.UserID, entries ...audit.Entry) error
 	SetPasswordLink(ctx context.Context, org pam.OrgID, l PasswordLink, letter pam.Outgoing, e audit.Entry) error
 	// MembershipsOf lists a user's memberships, the first joined first.
 	MembershipsOf(ctx context.Context, user pam.UserID) ([]Membership, error)

@@ -81,6 +81,25 @@ func (s *Service) ResetPassword(ctx context.Context, a pam.Actor, user pam.UserI
 	return m, l.ExpiresAt, s.store.SetPasswordLink(ctx, a.Org, l, letter, e)
 }
 
+// ResetFactors takes the second factors of a member whose home is the
+// organization away, and all that was opened with them: for somebody who has
+// lost theirs. They enrol anew where that is asked for.
+func (s *Service) ResetFactors(ctx context.Context, a pam.Actor, user pam.UserID) (Member, error) {
+	const op = "reset second factors of member"
+	m, err := s.changeable(ctx, a, user, policy.MemberUpdate, op)
+	switch {
+	case err != nil:
+		return Member{}, err
+	case m.HomeOrg != a.Org:
+		return Member{}, pam.Errorf(pam.Denied, op, "Only the person's home organization may do this.")
+	case !a.Fresh(s.clock.Now()):
+		return Member{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	}
+	return m, s.store.ResetFactors(ctx, a.Org, user,
+		s.scribe.Entry(a, audit.MFAReset, memberParty(m), nil),
+		s.scribe.Entry(a, audit.MFASessionsInvalidated, memberParty(m), map[string]any{"reason": "the second factors were reset"}))
+}
+
 // TransferOwnership makes another active member an owner in the place of the
 // actor, who becomes an admin.
 func (s *Service) TransferOwnership(ctx context.Context, a pam.Actor, user pam.UserID) (Member, error) {

@@ -180,11 +180,6 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, name, slug string, se
 			return Organization{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
 		}
 	}
-	if o.Settings.MFARequired && !old.Settings.MFARequired {
-		// There is no second factor to demand yet, and a demand that nobody
-		// can meet would lock everybody out.
-		return Organization{}, badField(op, "mfa_required", "cannot be set before second factors can be enrolled")
-	}
 	if len(changed) == 0 {
 		return old, nil
 	}

@@ -72,6 +72,22 @@ var scenarios = []row{
 		}
 		return ask{path: "/me/logins/" + id}
 	}},
+	{"POST /auth/mfa", "401 401 401 401 401 401 401 401 401 401 401 401 401", func(*world, *caller) ask {
+		return ask{path: "/auth/mfa", body: v1.MFAIn{MFAToken: "vpm_guessed", Factor: "totp", Code: "000000"}}
+	}},
+	{"POST /auth/cookie/mfa", "401 401 401 401 401 401 401 401 401 401 401 401 401", func(*world, *caller) ask {
+		return ask{path: "/auth/cookie/mfa", body: v1.MFAIn{MFAToken: "vpm_guessed", Factor: "totp", Code: "000000"}}
+	}},
+	{"GET /me/mfa", "401 200 200 200 200 200 200 200 200 403 403 403 200", path("/me/mfa")},
+	{"POST /me/mfa/totp", "401 201 201 201 201 201 201 201 201 403 403 403 201", path("/me/mfa/totp")},
+	{"POST /me/mfa/totp/confirm", "401 422 422 422 422 422 422 422 422 403 403 403 422", func(_ *world, c *caller) ask {
+		if c.token != "" {
+			c.call("POST", "/me/mfa/totp", nil)
+		}
+		return ask{path: "/me/mfa/totp/confirm", body: v1.TOTPConfirmIn{Code: "wrong"}}
+	}},
+	{"POST /me/mfa/recovery-codes", "401 409 409 409 409 409 409 409 409 403 403 403 409", path("/me/mfa/recovery-codes")},
+	{"DELETE /me/mfa/{id}", "401 404 404 404 404 404 404 404 404 403 403 403 404", path("/me/mfa/mfa_00000000000000000000000000")},
 	{"GET /me/ssh-keys", "401 200 200 200 200 200 200 200 200 403 403 403 200", path("/me/ssh-keys")},
 	{"POST /me/ssh-keys", "401 201 201 201 201 201 201 201 201 403 403 403 201", func(*world, *caller) ask {
 		return ask{path: "/me/ssh-keys", body: v1.SSHKeyIn{Name: "laptop", PublicKey: newPublicKey()}}
@@ -114,6 +130,7 @@ var scenarios = []row{
 	{"POST /org/members/{user_id}/suspend", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("/suspend", nil)},
 	{"POST /org/members/{user_id}/resume", "401 404 403 403 403 403 403 200 200 403 403 200 200", onPerson("/resume", nil)},
 	{"POST /org/members/{user_id}/reset-password", "401 404 403 403 403 403 403 200 200 403 403 403 200", onPerson("/reset-password", nil)},
+	{"POST /org/members/{user_id}/reset-mfa", "401 404 403 403 403 403 403 200 200 403 403 403 200", onPerson("/reset-mfa", nil)},
 	{"POST /org/transfer-ownership", "401 404 403 403 403 403 403 403 404 403 403 403 404", func(*world, *caller) ask {
 		return ask{path: "/org/transfer-ownership", body: v1.OwnershipIn{UserID: "usr_00000000000000000000000000"}}
 	}},
