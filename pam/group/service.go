@@ -311,7 +311,8 @@ func (s *Service) move(ctx context.Context, op string, a pam.Actor, id pam.Group
 
 func (s *Service) change(ctx context.Context, op string, a pam.Actor, g Group, c Change) (Group, error) {
 	renamed := c.Name != "" && c.Name != g.Name
-	if len(c.Add)+len(c.Remove) > 0 {
+	// A directory finds its groups by their names, too.
+	if len(c.Add)+len(c.Remove) > 0 || renamed && g.Source == SCIM {
 		if err := g.filled(op); err != nil {
 			return Group{}, err
 		}

@@ -431,6 +431,7 @@ func TestSCIMGroups(t *testing.T) {
 
 	// Not by hand, and nothing that is filled by hand is seen.
 	owner.call("PUT", "/org/groups/"+g.ID+"/members/"+linus.ID, nil).want(http.StatusConflict)
+	owner.call("PATCH", "/org/groups/"+g.ID, map[string]any{"name": "Renamed by hand"}).want(http.StatusConflict)
 	byHand := read[v1.Group](owner.call("POST", "/org/groups", v1.GroupIn{Name: "By hand"}))
 	d.scim("GET", "/Groups/"+byHand.ID, nil).refused(404, "")
 	d.scim("PATCH", "/Groups/"+byHand.ID, patchOf(op("add", "members", valuesOf(ada.ID)))).refused(404, "")
