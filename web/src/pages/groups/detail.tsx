@@ -44,10 +44,12 @@ export default function GroupDetail() {
         lead={t("groups.detailLead")}
         actions={
           <>
-            <Button onClick={() => setOpen("rename")}>
-              <Pencil aria-hidden className="size-4" />
-              {t("groups.rename")}
-            </Button>
+            {group.source !== "scim" && (
+              <Button onClick={() => setOpen("rename")}>
+                <Pencil aria-hidden className="size-4" />
+                {t("groups.rename")}
+              </Button>
+            )}
             <Button onClick={() => setOpen("delete")}>
               <Trash2 aria-hidden className="size-4" />
               {t("groups.delete")}
