@@ -60,7 +60,7 @@ func (s *Service) LoginVouched(ctx context.Context, v pam.Assertion, c Client) (
 	if err != nil {
 		return LoginResult{}, pam.Wrap(op, err)
 	}
-	like := pam.Actor{User: user.ID, Email: user.Email, Token: pam.LoginToken, HomeOrg: user.HomeOrg, Only: v.Org}
+	like := pam.Actor{User: user.ID, Email: user.Email, Token: pam.LoginToken, HomeOrg: user.HomeOrg, Only: v.Org, SecondFactor: v.SecondFactor}
 	if _, err := enter(like, places, v.Org); err != nil {
 		return LoginResult{}, pam.Wrap(op, err)
 	}

@@ -125,8 +125,10 @@ func (c Claims) email(domains []string) (string, bool) {
 	if !ok || !yes(c.All["email_verified"]) && !yes(c.All["xms_edov"]) { // the second is Entra's word for it
 		return "", false
 	}
-	_, domain, _ := strings.Cut(email, "@")
-	return email, len(domains) == 0 || slices.Contains(domains, domain)
+	if _, domain, _ := strings.Cut(email, "@"); len(domains) > 0 && !slices.Contains(domains, domain) {
+		return "", false
+	}
+	return email, true
 }
 
 // yes reads a claim that some providers send as a text or a number.

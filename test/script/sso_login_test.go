@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -477,4 +478,59 @@ func TestAttackAdministratorFeedsAGroupThatOpensASafe(t *testing.T) {
 	// Nobody gives a role above their own, nor owner at all.
 	manager := owner.person(p, "pm@corp.test", "policy_manager")
 	manager.call("POST", "/org/sso/providers", second).want(http.StatusForbidden)
+}
+
+// How a person has shown who they are, and when, is what the provider says, as
+// far as it is believed.
+func TestWordOfAProviderOnFactorsAndTimes(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner, idp := p.owner(), provider.Start(t)
+	made := owner.believes(idp, func(in *v1.SSOProviderIn) { in.CreateUsers = true })
+	slug := owner.slug()
+	idp.Person("x", "x@corp.test", map[string]any{"amr": []string{"pwd", "mfa"}})
+	who := p.vouched(idp, slug, made.ID)
+	demo := owner.safe("Demo").ID
+	owner.joins(demo, who, "operator")
+	owner.rule(v1.PolicyIn{Action: "allow", Conditions: v1.PolicyConditions{MFARequired: true}, SafeIDs: []string{demo}})
+	launch := func(c *caller) answer { return c.call("POST", "/sessions", v1.SessionIn{SafeID: demo}) }
+	if a := launch(who); a.status != http.StatusForbidden {
+		t.Errorf("a provider that is not believed: %d %s", a.status, a.body)
+	}
+	owner.call("PATCH", "/org/sso/providers/"+made.ID, map[string]any{"trust_mfa": true}).want(http.StatusOK)
+	launch(who).want(http.StatusForbidden) // this login was made before
+	launch(p.vouched(idp, slug, made.ID)).want(http.StatusCreated)
+	idp.Person("x", "x@corp.test", map[string]any{"amr": []string{"pwd"}})
+	launch(p.vouched(idp, slug, made.ID)).want(http.StatusForbidden)
+
+	// A login is as fresh as the provider says that it asked.
+	key := func(c *caller) answer {
+		return c.call("POST", "/me/ssh-keys", v1.SSHKeyIn{Name: "x", PublicKey: newPublicKey()})
+	}
+	idp.Person("x", "x@corp.test", map[string]any{"auth_time": time.Now().Add(-time.Hour).Unix()})
+	key(p.vouched(idp, slug, made.ID)).want(http.StatusForbidden, "STEP_UP_REQUIRED")
+	again := func() answer {
+		a := p.nobody().call("POST", "/auth/sso/start", v1.SSOStartIn{Organization: slug, ProviderID: made.ID, Fresh: true, Email: "x@corp.test"})
+		t := &tab{p: p, idp: idp, provider: made.ID, sso: ssoCookie(a)}
+		t.at, t.query = idp.SignIn(read[v1.SSOStart](a).URL)
+		return t.returns()
+	}
+	if a := again(); a.status != http.StatusUnauthorized || !strings.Contains(string(a.body), "asked you again") {
+		t.Errorf("a provider that did not ask: %d %s", a.status, a.body)
+	}
+	if q := idp.LastAsk; q.Get("prompt") != "login" || q.Get("max_age") != "0" || q.Get("login_hint") != "x@corp.test" {
+		t.Errorf("asked with %v", q)
+	}
+	idp.Person("x", "x@corp.test", nil) // nor does it say
+	again().want(http.StatusUnauthorized)
+	idp.Person("x", "x@corp.test", map[string]any{"auth_time": time.Now().Add(time.Hour).Unix()}) // a time to come is now
+	key(p.entered(again())).want(http.StatusCreated)
+
+	// So it is where the organization wants a second factor of everybody.
+	owner.call("PATCH", "/org", map[string]any{"mfa_required": true}).want(http.StatusOK)
+	if a := p.opens(idp, slug, made.ID).returns(); a.status != http.StatusForbidden || a.header.Get("Set-Cookie") != "" {
+		t.Errorf("without a second factor: %d %s", a.status, a.body)
+	}
+	idp.Person("x", "x@corp.test", map[string]any{"amr": []string{"otp"}})
+	p.vouched(idp, slug, made.ID).call("GET", "/safes", nil).want(http.StatusOK)
 }
