@@ -26,6 +26,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/test/provider"
 	"vaultpam/test/target"
 )
 
@@ -276,6 +277,7 @@ func (m *marks) people(p *proc, boss *caller) (*caller, *canary) {
 	m.look("a directory with a wrong token", (&directory{caller: boss.with(feed.Token + "x")}).scim("GET", "/Users", nil).want(http.StatusUnauthorized).body)
 	m.look("a filter that is refused", synced.find("Users", `userName eq `+first.value).want(http.StatusBadRequest).body)
 
+	m.vouching(p, boss)
 	console := p.browser(email, second.value)
 	m.add("cookie of the console", console.cookie, []byte(console.cookie[4:]))
 	csrf := m.add("CSRF token", console.csrf, []byte(console.csrf))
@@ -283,6 +285,43 @@ func (m *marks) people(p *proc, boss *caller) (*caller, *canary) {
 	m.look("the answer to GET /auth/cookie", again.body, csrf)
 	m.look("the list of logins", console.call("GET", "/me/logins", nil).want(http.StatusOK).body)
 	return worker, second
+}
+
+// vouching signs somebody in by a provider, and a program by its token.
+func (m *marks) vouching(p *proc, boss *caller) {
+	idp := provider.Start(m.t)
+	m.add("secret of the client of a provider", idp.ClientSecret, []byte(idp.ClientSecret))
+	in := v1.SSOProviderIn{Name: "Canary", Issuer: "ftp://nowhere", ClientID: idp.ClientID, ClientSecret: &idp.ClientSecret, CreateUsers: true, Enabled: true}
+	m.call(boss, nil, "POST", "/org/sso/providers", in).want(http.StatusUnprocessableEntity)
+	in.Issuer = idp.URL
+	made := read[v1.SSOProvider](m.call(boss, nil, "POST", "/org/sso/providers", in, "Idempotency-Key", "four"))
+	m.call(boss, nil, "PATCH", "/org/sso/providers/"+made.ID, map[string]any{"client_secret": idp.ClientSecret}).want(http.StatusOK)
+	idp.Person("canary", "vouched@canary.test", nil)
+	tab := p.opens(idp, boss.slug(), made.ID)
+	code, state := tab.query.Get("code"), tab.query.Get("state")
+	m.add("code of a provider", code, []byte(code))
+	m.add("state of a sign-in", state, []byte(state))
+	m.add("cookie of a sign-in", tab.sso, []byte(tab.sso))
+	who := p.entered(tab.returns())
+	m.add("cookie of somebody vouched for", who.cookie, []byte(who.cookie[4:]))
+	m.look("a sign-in that is over", tab.returns().want(http.StatusUnauthorized).body)
+	bot := boss.machine("bot@canary.test", "operator")
+	rule := read[v1.WorkloadRule](m.call(boss, nil, "POST", "/org/sso/workload-rules", v1.WorkloadRuleIn{
+		Name: "Canary", Issuer: idp.URL, UserID: bot.UserID, Scopes: []string{"safes:read"}, Conditions: []v1.WorkloadCondition{{Claim: "sub", Value: "x"}},
+	}))
+	for subject, status := range map[string]int{"x": http.StatusOK, "y": http.StatusUnauthorized} {
+		token := idp.Token(rule.Audience, map[string]any{"sub": subject})
+		m.add("token of a program", token, []byte(token[len(token)-80:]))
+		a := p.exchanges(boss.org, token, "").want(status)
+		if status == http.StatusOK {
+			given := read[v1.TokenExchange](a).AccessToken
+			m.add("token for a program", given, []byte(given[4:]))
+		} else {
+			m.look("a refusal of a program", a.body)
+		}
+	}
+	m.call(boss, nil, "GET", "/org/sso/providers", nil).want(http.StatusOK)
+	m.call(boss, nil, "GET", "/org/sso/identities", nil).want(http.StatusOK)
 }
 
 // use stores secrets, replaces them, reveals them and logs in with them.

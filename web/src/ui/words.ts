@@ -45,6 +45,14 @@ const known: [RegExp, string, ...string[]][] = [
   [/^must be addresses or CIDR ranges/, "ranges"],
   [/^is not an address$/, "address"],
   [/^must be 1 to 7 days$/, "daysMissing"],
+  [/^This sign-in is over, or was begun in another browser/, "ssoOver"],
+  [/^Nobody here is linked to this account/, "ssoStranger"],
+  [/^This organization wants single sign-on/, "ssoWanted"],
+  [/^The provider's answer was not accepted/, "ssoNotAccepted"],
+  [/^The provider did not answer as it should/, "ssoSilent"],
+  [/^The provider did not let you in/, "ssoNotIn"],
+  [/^This gives roles in safes/, "gives"],
+  [/^Sign in with your password to do this\.$/, "byPassword"],
 ];
 
 /** A sentence of the API, or what it says of a field, for people. */

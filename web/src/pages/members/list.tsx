@@ -174,6 +174,7 @@ function AddMember({ onClose, done }: { onClose: () => void; done: () => Promise
   const [role, setRole] = useState("operator");
   const [password, setPassword] = useState("");
   const [change, setChange] = useState(true);
+  const [machine, setMachine] = useState(false);
   const [problems, setProblems] = useState<Record<string, string>>({});
   return (
     <ActDialog
@@ -183,7 +184,7 @@ function AddMember({ onClose, done }: { onClose: () => void; done: () => Promise
       onClose={onClose}
       onError={(e) => setProblems(e instanceof ApiError ? e.fields : {})}
       act={async () => {
-        await ok(api.POST("/api/v1/org/members", { body: { email, role: role as never, password: password || undefined, must_change_password: change } }));
+        await ok(api.POST("/api/v1/org/members", { body: machine ? { email, role: role as never, service_user: true } : { email, role: role as never, password: password || undefined, must_change_password: change } }));
         await done();
       }}
     >
@@ -191,10 +192,15 @@ function AddMember({ onClose, done }: { onClose: () => void; done: () => Promise
         <Input type="email" value={email} onChange={(e) => setEmail(e.target.value)} autoComplete="off" autoFocus />
       </Field>
       <RoleField value={role} onChange={setRole} error={problems.role} />
-      <Field label={t("members.firstPassword")} hint={t("members.firstPasswordHint")} error={problems.password}>
-        <Input type="password" value={password} onChange={(e) => setPassword(e.target.value)} autoComplete="new-password" />
-      </Field>
-      <Checkbox label={t("members.mustChange")} checked={change} onChange={(e) => setChange(e.target.checked)} />
+      {!machine && (
+        <>
+          <Field label={t("members.firstPassword")} hint={t("members.firstPasswordHint")} error={problems.password}>
+            <Input type="password" value={password} onChange={(e) => setPassword(e.target.value)} autoComplete="new-password" />
+          </Field>
+          <Checkbox label={t("members.mustChange")} checked={change} onChange={(e) => setChange(e.target.checked)} />
+        </>
+      )}
+      <Checkbox label={t("members.machine")} hint={t("members.machineHint")} checked={machine} onChange={(e) => setMachine(e.target.checked)} />
     </ActDialog>
   );
 }
