@@ -17,6 +17,8 @@ interface SessionState {
   /** The login has ended by itself, or elsewhere, while this page was open. */
   ended: boolean;
   signIn(email: string, password: string): Promise<void>;
+  /** Ends a sign-in that was refused with MFA_REQUIRED. */
+  showFactor(mfaToken: string, factor: "totp" | "recovery_code", code: string): Promise<void>;
   signOut(): Promise<void>;
   enter(org: string): void;
   retry(): void;
@@ -91,16 +93,23 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     };
   }, [client, refetch]);
 
-  const state = useMemo<SessionState>(
-    () => ({
+  const state = useMemo<SessionState>(() => {
+    async function arrived() {
+      hint.set();
+      client.setQueryData(["who"], await load());
+      setGone(undefined);
+    }
+    return {
       who: gone ? null : data,
       error: gone ? null : error,
       ended: gone === "ended",
       async signIn(email, password) {
         context.csrf = (await ok(api.POST("/api/v1/auth/cookie", { body: { email, password } }))).csrf_token;
-        hint.set();
-        client.setQueryData(["who"], await load());
-        setGone(undefined);
+        await arrived();
+      },
+      async showFactor(mfa_token, factor, code) {
+        context.csrf = (await ok(api.POST("/api/v1/auth/cookie/mfa", { body: { mfa_token, factor, code } }))).csrf_token;
+        await arrived();
       },
       async signOut() {
         try {
@@ -117,8 +126,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         void refetch();
       },
       retry: () => void refetch(),
-    }),
-    [client, data, error, gone, refetch],
-  );
+    };
+  }, [client, data, error, gone, refetch]);
   return <SessionContext value={state}>{children}</SessionContext>;
 }

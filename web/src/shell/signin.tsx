@@ -6,13 +6,14 @@ import { choose, languages, type Language } from "../i18n";
 import { Button } from "../ui/button";
 import { Alert, Problem } from "../ui/feedback";
 import { Field, Input } from "../ui/field";
+import { Enrol, factorOf } from "./enrol";
 import { Sealed, Standing } from "./sealed";
 import { SingleSignOn } from "./sso";
 
 /** E-mail and password together; further ways to sign in stand below the form. */
 export function SignIn({ note }: { note?: string }) {
   const { t, i18n } = useTranslation();
-  const { signIn, ended } = useSession();
+  const { signIn, showFactor, ended } = useSession();
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
@@ -20,6 +21,11 @@ export function SignIn({ note }: { note?: string }) {
   // With PASSWORD_CHANGE_REQUIRED: a token that opens nothing but the change.
   const [change, setChange] = useState("");
   const [fresh, setFresh] = useState("");
+  // With MFA_REQUIRED: what the code goes with; with MFA_ENROLMENT_REQUIRED: a
+  // token that opens nothing but the enrolment.
+  const [half, setHalf] = useState("");
+  const [code, setCode] = useState("");
+  const [enrol, setEnrol] = useState("");
 
   useEffect(() => {
     document.title = `${t("shell.signIn")} · VaultPAM`;
@@ -33,11 +39,19 @@ export function SignIn({ note }: { note?: string }) {
       if (change) {
         await ok(api.PUT("/api/v1/me/password", { body: { current_password: password, new_password: fresh }, headers: { Authorization: `Bearer ${change}` } }));
         await signIn(email, fresh);
+      } else if (half) {
+        await showFactor(half, factorOf(code), code.trim());
       } else {
         await signIn(email, password);
       }
     } catch (err) {
+      setCode("");
       if (err instanceof ApiError && err.code === "PASSWORD_CHANGE_REQUIRED" && err.body.access_token) setChange(err.body.access_token);
+      else if (err instanceof ApiError && err.code === "MFA_REQUIRED" && err.body.mfa_token) {
+        setChange("");
+        setHalf(err.body.mfa_token);
+      } else if (err instanceof ApiError && err.code === "MFA_ENROLMENT_REQUIRED" && err.body.access_token) setEnrol(err.body.access_token);
+      else if (err instanceof ApiError && err.code === "AUTH_FAILED" && half) setError(new ApiError(err.status, err.code, t("shell.codeFailed")));
       else setError(err instanceof ApiError && err.code === "AUTH_FAILED" ? new ApiError(err.status, err.code, t("shell.signInFailed")) : err);
       setBusy(false);
     }
@@ -51,6 +65,29 @@ export function SignIn({ note }: { note?: string }) {
     );
   }
 
+  if (enrol) {
+    return (
+      <Standing>
+        <h1 className="text-2xl font-semibold tracking-tight">{t("shell.enrolTitle")}</h1>
+        <Alert tone="info">{t("shell.mustEnrol")}</Alert>
+        <div className="rounded-lg border border-line bg-surface p-5">
+          <Enrol
+            token={enrol}
+            onDone={() => {
+              setEnrol("");
+              setBusy(true);
+              signIn(email, password).catch((err: unknown) => {
+                if (err instanceof ApiError && err.code === "MFA_REQUIRED" && err.body.mfa_token) setHalf(err.body.mfa_token);
+                else setError(err);
+                setBusy(false);
+              });
+            }}
+          />
+        </div>
+      </Standing>
+    );
+  }
+
   return (
     <main id="main" className="mx-auto flex min-h-dvh max-w-sm flex-col justify-center gap-6 px-4 py-10">
       <div className="flex items-center gap-3">
@@ -60,7 +97,13 @@ export function SignIn({ note }: { note?: string }) {
       {note && <Alert tone="info">{note}</Alert>}
       {ended && <Alert tone="info">{t("shell.ended")}</Alert>}
       <form onSubmit={(e) => void submit(e)} className="space-y-4 rounded-lg border border-line bg-surface p-5">
-        {change ? (
+        {half && !change ? (
+          <>
+            <Field label={t("shell.code")} hint={t("shell.codeHint")}>
+              <Input autoComplete="one-time-code" value={code} onChange={(e) => setCode(e.target.value)} required autoFocus />
+            </Field>
+          </>
+        ) : change ? (
           <>
             <Alert tone="info">{t("shell.mustChange")}</Alert>
             <Field label={t("shell.newPassword")} hint={t("shell.passwordRule")} error={problems.new_password}>
@@ -81,8 +124,19 @@ export function SignIn({ note }: { note?: string }) {
         <Button type="submit" kind="primary" busy={busy} className="w-full">
           {t(change ? "shell.changeAndSignIn" : "shell.signIn")}
         </Button>
+        {half && (
+          <Button
+            className="w-full"
+            onClick={() => {
+              setHalf("");
+              setError(undefined);
+            }}
+          >
+            {t("shell.startOver")}
+          </Button>
+        )}
       </form>
-      {!change && <SingleSignOn email={email} />}
+      {!change && !half && <SingleSignOn email={email} />}
       <nav aria-label={t("shell.language")} className="flex flex-wrap justify-center gap-x-4 text-sm">
         {Object.entries(languages).map(([code, name]) => (
           <button key={code} type="button" lang={code} aria-pressed={i18n.language === code} onClick={() => void choose(code as Language)} className="py-1 text-muted underline-offset-2 hover:text-text hover:underline aria-pressed:font-semibold aria-pressed:text-text">

@@ -118,6 +118,7 @@ function Send({ onClose, done }: { onClose: () => void; done: () => Promise<unkn
   const [language, setLanguage] = useState(i18n.language);
   const [picked, setPicked] = useState<string[]>([]);
   const [safeRole, setSafeRole] = useState<string>("operator");
+  const [factor, setFactor] = useState(false);
   const [problems, setProblems] = useState<Record<string, string>>({});
   // Roles in a Safe are given by who manages it.
   const { data: safes } = useQuery({ queryKey: ["safes", "list", "managed"], queryFn: () => ok(api.GET("/api/v1/safes")) });
@@ -139,7 +140,7 @@ function Send({ onClose, done }: { onClose: () => void; done: () => Promise<unkn
       onClose={onClose}
       onError={(e) => setProblems(e instanceof ApiError ? e.fields : {})}
       act={async () => {
-        const body = { emails, role: role as never, language: language as never, ...(picked.length ? { safe_ids: picked, safe_role: (role === "auditor" ? "viewer" : safeRole) as never } : {}) };
+        const body = { emails, role: role as never, language: language as never, require_mfa: factor, ...(picked.length ? { safe_ids: picked, safe_role: (role === "auditor" ? "viewer" : safeRole) as never } : {}) };
         await ok(api.POST("/api/v1/org/invitations", { body }));
         await done();
       }}
@@ -167,6 +168,7 @@ function Send({ onClose, done }: { onClose: () => void; done: () => Promise<unkn
           ))}
         </Select>
       </Field>
+      <Checkbox label={t("invitations.factor")} checked={factor} onChange={(e) => setFactor(e.target.checked)} />
       {managed.length > 0 && (
         <FieldSet legend={t("invitations.safes")}>
           <div className="max-h-48 space-y-2 overflow-y-auto">

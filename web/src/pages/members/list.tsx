@@ -23,7 +23,7 @@ export default function MemberList() {
   const [state] = useListState();
   const client = useQueryClient();
   const decides = useRole("owner", "admin");
-  const [open, setOpen] = useState<{ what: "add" | "role" | "suspend" | "remove" | "reset" | "transfer"; member?: Member }>();
+  const [open, setOpen] = useState<{ what: "add" | "role" | "suspend" | "remove" | "reset" | "factors" | "transfer"; member?: Member }>();
   const query = useList("members", state, (query) => api.GET("/api/v1/org/members", { params: { query } }));
   const changed = () => client.invalidateQueries({ queryKey: ["members"] });
   const close = () => setOpen(undefined);
@@ -64,6 +64,7 @@ export default function MemberList() {
             <MenuItem onSelect={() => setOpen({ what: "role", member: m })}>{t("members.changeRole")}</MenuItem>
             <MenuItem onSelect={() => setOpen({ what: "suspend", member: m })}>{t(m.status === "suspended" ? "members.resume" : "members.suspend")}</MenuItem>
             {m.status === "active" && <MenuItem onSelect={() => setOpen({ what: "reset", member: m })}>{t("members.resetPassword")}</MenuItem>}
+            <MenuItem onSelect={() => setOpen({ what: "factors", member: m })}>{t("members.resetFactors")}</MenuItem>
             {m.status === "active" && who.role === "owner" && m.role !== "owner" && <MenuItem onSelect={() => setOpen({ what: "transfer", member: m })}>{t("members.transfer")}</MenuItem>}
             <MenuItem danger onSelect={() => setOpen({ what: "remove", member: m })}>
               {t("members.remove")}
@@ -106,6 +107,17 @@ export default function MemberList() {
           }}
         >
           <p className="text-sm text-muted">{t(open.member!.status === "suspended" ? "members.resumeLead" : "members.suspendLead")}</p>
+        </ActDialog>
+      )}
+      {open?.what === "factors" && (
+        <ActDialog
+          title={`${t("members.resetFactors")}: ${open.member!.email}`}
+          label={t("members.resetFactors")}
+          kind="danger"
+          onClose={close}
+          act={() => ok(api.POST("/api/v1/org/members/{user_id}/reset-mfa", { params }))}
+        >
+          <p className="text-sm text-muted">{t("members.resetFactorsLead")}</p>
         </ActDialog>
       )}
       {open?.what === "reset" && (

@@ -10,7 +10,7 @@ import { useToast } from "../../ui/toast";
 type Org = Schemas["Org"];
 type OrgIn = Schemas["OrgIn"];
 
-const fields = ["name", "idle_timeout_seconds", "recording_retention_days", "admins_see_all", "dual_control"] as const;
+const fields = ["name", "idle_timeout_seconds", "recording_retention_days", "mfa_required", "admins_see_all", "dual_control"] as const;
 
 export default function OrganizationSettings() {
   const { t } = useTranslation();
@@ -47,6 +47,7 @@ export default function OrganizationSettings() {
               <Input type="number" min={7} max={365} value={value.recording_retention_days} onChange={(e) => set({ recording_retention_days: e.target.valueAsNumber })} />
             </Field>
             <FieldSet legend={t("organization.rules")} hint={owner ? undefined : t("organization.ownersOnly")}>
+              <Checkbox disabled={!owner} label={t("organization.fields.mfa_required")} hint={t("organization.mfaHint")} checked={value.mfa_required} onChange={(e) => set({ mfa_required: e.target.checked })} />
               <Checkbox disabled={!owner} label={t("organization.fields.dual_control")} hint={t("organization.dualHint")} checked={value.dual_control} onChange={(e) => set({ dual_control: e.target.checked })} />
               <Checkbox disabled={!owner} label={t("organization.fields.admins_see_all")} hint={t("organization.seeAllHint")} checked={value.admins_see_all} onChange={(e) => set({ admins_see_all: e.target.checked })} />
             </FieldSet>

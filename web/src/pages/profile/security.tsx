@@ -12,6 +12,7 @@ import { Card, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { OwnAccounts } from "../sso/own";
 import { clientOf } from "./client";
+import { Factors } from "./factors";
 
 export default function Security() {
   const { t } = useTranslation();
@@ -22,6 +23,7 @@ export default function Security() {
       <div className="space-y-6">
         <Name />
         <Password />
+        <Factors />
         <OwnAccounts />
         <Logins />
       </div>
