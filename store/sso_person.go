@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -53,27 +54,36 @@ func (db *DB) Unlink(ctx context.Context, id pam.OrgID, identity pam.IdentityID,
 	}, e)
 }
 
-const personQuery = `SELECT u.id, u.email, u.home_org_id, COALESCE(m.role, ''), COALESCE(m.status, ''), u.machine, u.instance_admin
+const personQuery = `SELECT u.id, u.email, u.home_org_id, COALESCE(m.role, ''), COALESCE(m.status, ''), u.machine, u.instance_admin,
+	u.password_hash <> '' OR EXISTS (SELECT 1 FROM sso_identities i WHERE i.org_id = ? AND i.user_id = u.id)
 	FROM users u LEFT JOIN memberships m ON m.user_id = u.id AND m.org_id = ? WHERE `
 
 func scanPerson(r row) (sso.Person, error) {
 	var p sso.Person
 	var status org.Status
-	err := r.Scan(&p.User, &p.Email, &p.Home, &p.Role, &status, &p.Machine, &p.InstanceAdmin)
+	err := r.Scan(&p.User, &p.Email, &p.Home, &p.Role, &status, &p.Machine, &p.InstanceAdmin, &p.SignsIn)
 	p.Active = status == org.Active
 	return p, err
 }
 
 // Person is sso.Store's.
 func (db *DB) Person(ctx context.Context, id pam.OrgID, user pam.UserID) (sso.Person, error) {
-	p, err := one(ctx, db, scanPerson, personQuery+`u.id = ?`, id, user)
+	p, err := one(ctx, db, scanPerson, personQuery+`u.id = ?`, id, id, user)
 	return p, db.failed("read person", err)
 }
 
 // PersonByEmail is sso.Store's.
 func (db *DB) PersonByEmail(ctx context.Context, id pam.OrgID, email string) (sso.Person, error) {
-	p, err := one(ctx, db, scanPerson, personQuery+`u.email = ?`, id, email)
+	p, err := one(ctx, db, scanPerson, personQuery+`u.email = ?`, id, id, email)
 	return p, db.failed("find person", err)
+}
+
+// HeldBefore is sso.Store's. A role that has ended counts: somebody may prolong
+// it.
+func (db *DB) HeldBefore(ctx context.Context, id pam.OrgID, user pam.UserID, t time.Time) (bool, error) {
+	n, err := one(ctx, db, scalar[int64], `SELECT COUNT(*) FROM safe_members m WHERE m.org_id = ? AND m.approved_at < ? AND (m.holder_id = ?
+		OR m.holder_id IN (SELECT g.group_id FROM group_members g WHERE g.org_id = ? AND g.user_id = ?))`, id, micros(t), user, id, user)
+	return n > 0, db.failed("read roles of a person", err)
 }
 
 // GroupsAmong is sso.Store's.

@@ -13,6 +13,7 @@ import (
 	"vaultpam/pam/group"
 	"vaultpam/pam/identity"
 	orgs "vaultpam/pam/org"
+	"vaultpam/pam/safe"
 	"vaultpam/pam/sso"
 )
 
@@ -23,7 +24,7 @@ func (w *world) event(t audit.Type, org pam.OrgID) audit.Entry {
 
 func (w *world) provider(org pam.OrgID, name string, feeds ...pam.GroupID) sso.Provider {
 	p := sso.Provider{
-		ID: pam.ProviderID(w.ids.New(pam.PrefixProvider)), Org: org, Version: 1, CreatedAt: w.clock.Now(), UpdatedAt: w.clock.Now(), Sealed: []byte{0, 1}, SecretVersion: 1,
+		ID: pam.ProviderID(w.ids.New(pam.PrefixProvider)), Org: org, TrustedAt: w.clock.Now(), Version: 1, CreatedAt: w.clock.Now(), UpdatedAt: w.clock.Now(), Sealed: []byte{0, 1}, SecretVersion: 1,
 		Settings: sso.Settings{
 			Name: name, Issuer: "https://idp.test", ClientID: "us", Scopes: []string{"email"}, Domains: []string{}, GroupClaim: "groups", DefaultRole: pam.Operator, Enabled: true,
 			Rules: []sso.Rule{{Value: "v", Groups: feeds}},
@@ -88,7 +89,7 @@ func TestProvidersAndWhoComesByThem(t *testing.T) {
 		check(arrive(sso.Arrival{Identity: id, New: true, Person: &sso.NewUser{Email: "s@idp.test", Name: "S"}, Role: pam.Operator, Join: []pam.GroupID{fed.ID, manual.ID}}))
 		refused(t, arrive(sso.Arrival{Identity: id, New: true, Person: &sso.NewUser{Email: "s@idp.test", Name: "S"}, Role: pam.Operator}), pam.Conflict)
 		who := must[sso.Person](t)(db.PersonByEmail(ctx, here, "s@idp.test"))
-		if want := (sso.Person{User: id.User, Email: "s@idp.test", Home: here, Role: pam.Operator, Active: true}); who != want {
+		if want := (sso.Person{User: id.User, Email: "s@idp.test", Home: here, Role: pam.Operator, Active: true, SignsIn: true}); who != want {
 			t.Errorf("%+v", who)
 		}
 		if in := must[[]pam.GroupID](t)(db.GroupsAmong(ctx, here, id.User, []pam.GroupID{fed.ID, manual.ID})); !cmp.Equal(in, []pam.GroupID{fed.ID}) {
@@ -107,6 +108,19 @@ func TestProvidersAndWhoComesByThem(t *testing.T) {
 		}
 		_, err = db.Identity(ctx, there, p.Issuer, "s")
 		refused(t, err, pam.NotFound)
+
+		// Roles in Safes, by what a manager has said since.
+		s := w.safe(w.admin, "S")
+		m := w.member(w.admin, s.ID, pam.Actor{User: id.User, Org: here, Role: pam.Admin}, pam.SafeOperator)
+		held := func(at time.Time) bool { return must[bool](t)(db.HeldBefore(ctx, here, id.User, at)) }
+		if held(now) || !held(now.Add(time.Second)) || must[bool](t)(db.HeldBefore(ctx, there, id.User, now.Add(time.Hour))) {
+			t.Error("a role is held from another time than it was given")
+		}
+		w.clock.Advance(time.Minute)
+		must[safe.Member](t)(w.safes.UpdateMember(ctx, w.admin, s.ID, m.ID, pam.SafeOperator, time.Time{}))
+		if held(now.Add(time.Second)) {
+			t.Error("confirmed, and still from before")
+		}
 
 		// A login that rests on it, and a program's that rests on that.
 		login := identity.Login{

@@ -119,7 +119,9 @@ func (a *API) endReplaced(ctx context.Context, token string) {
 	if token == "" {
 		return
 	}
-	actor, err := a.Identity.AuthenticateConsole(ctx, token, "", client(ctx))
+	from := client(ctx)
+	from.Personal = true
+	actor, err := a.Identity.AuthenticateConsole(ctx, token, "", from)
 	if err == nil {
 		err = a.Identity.Logout(ctx, actor)
 	}

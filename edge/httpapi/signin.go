@@ -55,7 +55,9 @@ func (a *API) finishSSO(ctx context.Context, _ pam.Actor, in *struct {
 	var actor pam.Actor
 	if before != "" {
 		var err error
-		if actor, err = a.Identity.AuthenticateConsole(ctx, before, "", client(ctx)); err != nil {
+		from := client(ctx)
+		from.Personal = true // a link is the person's, wherever they may act
+		if actor, err = a.Identity.AuthenticateConsole(ctx, before, "", from); err != nil {
 			actor = pam.Actor{} // it has ended
 		}
 	}

@@ -298,9 +298,13 @@ func (s *Service) unlinked(ctx context.Context, w *newcomer, user pam.UserID) er
 
 // find says whom a subject is: whoever it was before; else a person at home
 // here with the verified address that it has; else somebody new. Only the
-// first rests on nothing but the subject. A provider vouches by address for
-// nobody who is at home elsewhere, nor for owners and administrators of the
-// instance: those are above whoever administers this organization.
+// first rests on nothing but the subject.
+//
+// An administrator chooses who vouches, and must not become anybody by that. So
+// a provider vouches by address for nobody who is at home elsewhere, who stands
+// above an administrator, or who has a way to sign in: they link their account
+// themselves. Nor for somebody with a role in a Safe, unless its manager has
+// given it, or confirmed it, since the provider is believed.
 func (s *Service) find(ctx context.Context, op string, w *newcomer) error {
 	known, err := s.Store.Identity(ctx, w.p.Org, w.p.Issuer, w.claims.Subject)
 	if err == nil {
@@ -329,15 +333,15 @@ func (s *Service) find(ctx context.Context, op string, w *newcomer) error {
 		return stranger(op)
 	case err != nil:
 		return err
-	case w.person.Home != w.p.Org, !w.person.Active, w.person.Machine, w.person.InstanceAdmin, w.person.Role == pam.Owner:
+	case w.person.Home != w.p.Org, !w.person.Active, w.person.Machine, w.person.InstanceAdmin, w.person.Role == pam.Owner, w.person.SignsIn:
 		return stranger(op)
 	}
-	// An address that somebody else has now does not make them who had it.
-	if err := s.unlinked(ctx, w, w.person.User); err != nil {
-		if pam.Is(err, pam.Conflict) {
-			return stranger(op)
-		}
+	before, err := s.Store.HeldBefore(ctx, w.p.Org, w.person.User, w.p.TrustedAt)
+	if err != nil {
 		return err
+	}
+	if before {
+		return pam.Errorf(pam.AuthFailed, op, "You have roles in safes from before this provider was believed. Ask a manager of each to confirm yours.")
 	}
 	w.make(s, ByEmail)
 	return nil

@@ -68,7 +68,7 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, clientSe
 		return Provider{}, err
 	}
 	now := s.Clock.Now()
-	p := Provider{ID: pam.ProviderID(s.IDs.New(pam.PrefixProvider)), Org: a.Org, Settings: in, Version: 1, CreatedAt: now, UpdatedAt: now}
+	p := Provider{ID: pam.ProviderID(s.IDs.New(pam.PrefixProvider)), Org: a.Org, Settings: in, TrustedAt: now, Version: 1, CreatedAt: now, UpdatedAt: now}
 	if p, err = s.seal(ctx, p, clientSecret); err != nil {
 		return Provider{}, pam.Wrap(op, err)
 	}
@@ -125,6 +125,9 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.ProviderID, ve
 	}
 	if len(changed) == 0 {
 		return old, nil
+	}
+	if slices.ContainsFunc(changed, func(f string) bool { return slices.Contains(trusting, f) }) {
+		p.TrustedAt = p.UpdatedAt
 	}
 	// Whoever changes what brings people into a group gives them its roles.
 	var fed []pam.GroupID
@@ -241,6 +244,9 @@ func (s *Service) gives(ctx context.Context, op string, a pam.Actor, groups []pa
 
 // bringing are the settings that decide who comes into a group.
 var bringing = []string{"issuer", "client_id", "client_secret", "allowed_domains", "group_claim", "rules", "create_users", "enabled"}
+
+// trusting are those that decide who vouches, and for whom.
+var trusting = []string{"issuer", "client_id", "allowed_domains", "enabled"}
 
 func differences(a, b Settings) []string {
 	var out []string

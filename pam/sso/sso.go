@@ -65,6 +65,7 @@ type Provider struct {
 	Settings
 	Sealed        []byte // the client's secret; nil without one
 	SecretVersion int64
+	TrustedAt     time.Time // when it came to be believed as it is now: it, and whom it may vouch for
 	Version       int64
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
@@ -117,6 +118,7 @@ type Person struct {
 	Active        bool
 	Machine       bool
 	InstanceAdmin bool
+	SignsIn       bool // by a password, or by an account that is linked here
 }
 
 // Attempt is a sign-in on its way.
@@ -193,6 +195,9 @@ type Store interface {
 	Unlink(ctx context.Context, org pam.OrgID, id pam.IdentityID, user pam.UserID, e audit.Entry) error
 	Person(ctx context.Context, org pam.OrgID, user pam.UserID) (Person, error)
 	PersonByEmail(ctx context.Context, org pam.OrgID, email string) (Person, error)
+	// HeldBefore says whether the user has a role in a Safe, also by a group, for
+	// which a manager has given their word before t and not since.
+	HeldBefore(ctx context.Context, org pam.OrgID, user pam.UserID, t time.Time) (bool, error)
 	// GroupsAmong are those of the groups that the user is in.
 	GroupsAmong(ctx context.Context, org pam.OrgID, user pam.UserID, groups []pam.GroupID) ([]pam.GroupID, error)
 	// Arrive is a Conflict where what it rests on has changed.

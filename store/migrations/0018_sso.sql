@@ -19,6 +19,7 @@ CREATE TABLE sso_providers (
     default_role   TEXT    NOT NULL,
     trusts_mfa     BOOLEAN NOT NULL,
     enabled        BOOLEAN NOT NULL,
+    trusted_at     BIGINT  NOT NULL, -- when it came to be believed as it is now
     version        BIGINT  NOT NULL,
     created_at     BIGINT  NOT NULL,
     updated_at     BIGINT  NOT NULL,

@@ -42,8 +42,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	invited := read[[]v1.Invitation](w.founder.call("POST", "/org/invitations", v1.InvitationsIn{Emails: []string{"friend@table.test"}, Role: "operator"}))[0].ID
 	idp := provider.Start(t)
 	vouching := w.founder.believes(idp, nil).ID
-	idp.Person("victim", victim.email, nil)
-	w.p.vouched(idp, w.founder.slug(), vouching)
+	w.p.links(victim, idp, vouching, "victim")
 	linked := read[[]v1.SSOIdentity](w.founder.call("GET", "/org/sso/identities", nil))[0].ID
 	lent := read[v1.WorkloadRule](w.founder.call("POST", "/org/sso/workload-rules", w.workloadRule())).ID
 	named := func(of func(*world, *caller) ask) string {
@@ -51,6 +50,9 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		return at[strings.LastIndexByte(at, '/')+1:]
 	}
 	directory := read[v1.SCIMToken](w.founder.call("POST", "/org/sso/scim-tokens", v1.SCIMTokenIn{Name: "Theirs"})).ID
+	viewer := w.p.login(w.who["viewer"].email, ownerPassword) // enrolling ends the other logins
+	viewer.enrols()
+	factor := read[v1.Factors](viewer.call("GET", "/me/mfa", nil)).Factors[0].ID
 	request, grant, review := named(onRequest("")), named(onGrant), named(onReview(""))
 	before := w.everything()
 	ids := map[string]string{
@@ -58,7 +60,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
 		"/audit-events": event, "/policies": rule, "/org/groups": team, "/org/invitations": invited,
 		"/org/sso/providers": vouching, "/org/sso/identities": linked, "/me/sso-identities": linked, "/org/sso/workload-rules": lent, "/org/sso/scim-tokens": directory,
-		"/access-requests": request, "/grants": grant, "/access-reviews": review,
+		"/me/mfa": factor, "/access-requests": request, "/grants": grant, "/access-reviews": review,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},

@@ -88,6 +88,17 @@ func (p *proc) entered(a answer) *caller {
 	return c
 }
 
+// links gives the person an account at the provider, by their own hand.
+func (p *proc) links(who *caller, idp *provider.Provider, id, subject string) {
+	p.t.Helper()
+	browser := p.browser(who.email, ownerPassword)
+	a := browser.call("POST", "/me/sso-identities", v1.SSOLinkIn{OrgID: who.org, ProviderID: id})
+	idp.Person(subject, who.email, nil)
+	_, q := idp.SignIn(read[v1.SSOStart](a).URL)
+	browser.call("POST", "/auth/sso/finish", v1.SSOFinishIn{ProviderID: id, State: q.Get("state"), Code: q.Get("code")},
+		"Cookie", "__Host-vaultpam="+browser.cookie+"; __Host-vaultpam-sso="+ssoCookie(a)).want(http.StatusOK)
+}
+
 // Somebody who was never here signs in by the organization's provider: they
 // become a user at home here, with the role and the groups that their claims
 // give, and can do what a member can.
@@ -175,8 +186,8 @@ func TestLoginByAProviderIsValidInItsOrganizationAlone(t *testing.T) {
 	person := owner.person(p, "worker@corp.test", "operator")
 	elsewhere := owner.organization(p, "Elsewhere", "boss@elsewhere.test")
 	elsewhere.call("POST", "/org/members", v1.MemberIn{Email: "worker@corp.test", Role: "admin"}).want(http.StatusCreated)
-	idp.Person("w", "worker@corp.test", nil)
-	who := p.vouched(idp, owner.slug(), made.ID) // at home here, with the same verified address
+	p.links(person, idp, made.ID, "w")
+	who := p.vouched(idp, owner.slug(), made.ID)
 	if who.id != person.id {
 		t.Fatalf("signed in as %s, not %s", who.email, person.email)
 	}
@@ -242,7 +253,7 @@ func TestLoginByAProviderIsValidInItsOrganizationAlone(t *testing.T) {
 	}
 	// Unlinking ends what rests on it.
 	identities := read[[]v1.SSOIdentity](person.call("GET", "/me/sso-identities", nil))
-	if len(identities) != 1 || identities[0].LinkedBy != "email" {
+	if len(identities) != 1 || identities[0].LinkedBy != "self" {
 		t.Fatalf("%+v", identities)
 	}
 	person.call("DELETE", "/me/sso-identities/"+identities[0].ID, nil).want(http.StatusNoContent)
@@ -323,7 +334,7 @@ func TestOrganizationThatWantsSingleSignOnAlone(t *testing.T) {
 	token.call("GET", "/safes", nil).want(http.StatusOK)
 	guest.call("GET", "/safes", nil, "X-Active-Org-Id", owner.org).want(http.StatusOK)
 	owner.call("GET", "/safes", nil).want(http.StatusOK)
-	idp.Person("w", person.email, nil)
+	p.links(person, idp, made.ID, "w") // also now
 	p.vouched(idp, owner.slug(), made.ID).call("GET", "/safes", nil).want(http.StatusOK)
 }
 
@@ -354,9 +365,15 @@ func TestAttackProviderVouchesForOthersPeople(t *testing.T) {
 	p.nobody().call("POST", "/auth/sso/start", v1.SSOStartIn{Organization: owner.slug(), ProviderID: made.ID}).want(http.StatusNotFound)
 	boss.call("GET", "/org/sso/providers/"+made.ID, nil, "X-Active-Org-Id", owner.org).want(http.StatusForbidden)
 
-	// At home: by an address that is verified, in a domain that was named, once.
+	// At home: whoever has a way to sign in links their account themselves.
 	ours := owner.believes(idp, func(in *v1.SSOProviderIn) { in.CreateUsers, in.AllowedDomains = true, []string{"corp.test"} })
 	slug = owner.slug()
+	idp.Person("v", victim.email, nil)
+	refused("somebody with a password", ours.ID, slug)
+	// Whoever has none is found by an address that is verified, in a domain that
+	// was named, once.
+	added := read[v1.Member](owner.call("POST", "/org/members", v1.MemberIn{Email: "added@corp.test", Role: "operator"}))
+	victim = &caller{t: t, email: added.Email, id: added.UserID}
 	for what, more := range map[string]map[string]any{
 		"an address that is not verified":     {"email_verified": false},
 		"an address of which nothing is said": {"email_verified": nil},
@@ -374,6 +391,12 @@ func TestAttackProviderVouchesForOthersPeople(t *testing.T) {
 	}
 	idp.Person("v2", victim.email, nil)
 	refused("the same address with another subject", ours.ID, slug)
+	second := provider.Start(t)
+	theirs := owner.believes(second, nil)
+	second.Person("v", victim.email, nil)
+	if a := p.opens(second, slug, theirs.ID).returns(); a.status != http.StatusUnauthorized {
+		t.Errorf("another provider with the same address: %d %s", a.status, a.body)
+	}
 	// Whoever was put out stays out.
 	owner.call("POST", "/org/members/"+victim.id+"/suspend", nil).want(http.StatusOK)
 	idp.Person("v", victim.email, nil)
@@ -383,6 +406,38 @@ func TestAttackProviderVouchesForOthersPeople(t *testing.T) {
 	if len(owner.events("SSO_LOGIN_REFUSED")) < 8 || len(boss.events("SSO_LOGIN_REFUSED")) < 4 {
 		t.Errorf("%d and %d events", len(owner.events("SSO_LOGIN_REFUSED")), len(boss.events("SSO_LOGIN_REFUSED")))
 	}
+}
+
+// Attack: an administrator, who is in no Safe, adds a provider of their own and
+// has it vouch for somebody who is in one.
+func TestAttackAdministratorVouchesForWhoIsInASafe(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner, idp := p.owner(), provider.Start(t)
+	admin := owner.person(p, "admin@corp.test", "admin")
+	manager := owner.person(p, "manager@corp.test", "operator")
+	safe := read[v1.Safe](owner.call("POST", "/safes", v1.SafeIn{Name: "Crown jewels"})).ID
+	owner.joins(safe, manager, "manager")
+	// Somebody whom a directory, or an administrator, has added without a password.
+	fresh := read[v1.Member](owner.call("POST", "/org/members", v1.MemberIn{Email: "fresh@corp.test", Role: "operator"}))
+	given := read[v1.SafeMember](owner.call("POST", "/safes/"+safe+"/members", v1.SafeMemberIn{UserID: fresh.UserID, Role: "operator"}))
+	made := admin.believes(idp, nil)
+	slug := owner.slug()
+	for _, email := range []string{manager.email, fresh.Email, owner.email} {
+		idp.Person("evil", email, nil)
+		if a := p.opens(idp, slug, made.ID).returns(); a.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", email, a.status, a.body)
+		}
+	}
+	// The manager's word for the role is for the providers that there are by then.
+	owner.call("PATCH", "/safes/"+safe+"/members/"+given.ID, map[string]any{"role": "operator"}).want(http.StatusOK)
+	admin.call("PATCH", "/org/sso/providers/"+made.ID, map[string]any{"allowed_domains": []string{"corp.test"}}).want(http.StatusOK)
+	idp.Person("fresh", fresh.Email, nil)
+	if a := p.opens(idp, slug, made.ID).returns(); a.status != http.StatusUnauthorized || !strings.Contains(string(a.body), "confirm") {
+		t.Errorf("a provider that has changed since: %d %s", a.status, a.body)
+	}
+	owner.call("PATCH", "/safes/"+safe+"/members/"+given.ID, map[string]any{"role": "operator"}).want(http.StatusOK)
+	p.vouched(idp, slug, made.ID).call("GET", "/safes/"+safe, nil).want(http.StatusOK)
 }
 
 // Attack: a sign-in that was begun in one browser ends in another, ends twice,
