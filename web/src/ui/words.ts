@@ -48,6 +48,7 @@ const known: [RegExp, string, ...string[]][] = [
   [/^This sign-in is over, or was begun in another browser/, "ssoOver"],
   [/^Nobody here is linked to this account/, "ssoStranger"],
   [/^This organization wants single sign-on/, "ssoWanted"],
+  [/^You have roles in safes from before this provider was believed/, "ssoUnconfirmed"],
   [/^The provider's answer was not accepted/, "ssoNotAccepted"],
   [/^The provider did not answer as it should/, "ssoSilent"],
   [/^The provider did not let you in/, "ssoNotIn"],
