@@ -16,6 +16,7 @@ import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { PoliciesOfSafe } from "../policies/ofsafe";
 import { types } from "../resources/form";
+import { Gate, useGate } from "./gate";
 import { LaunchButton, LaunchTarget, mayLaunch } from "./launch";
 import { Members } from "./members";
 import { Reveal } from "./reveal";
@@ -31,6 +32,7 @@ export default function SafeDetail() {
   const admin = useRole("owner", "admin");
   const auditor = useRole("auditor"); // who never launches, and need not ask
   const { data: safe, error, refetch } = useQuery({ queryKey: ["safes", id], queryFn: () => ok(api.GET("/api/v1/safes/{id}", { params: { path: { id } } })) });
+  const gate = useGate(safe);
   if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/safes", label: t("safes.title") }} />;
   if (!safe) return <Loading />;
 
@@ -46,7 +48,7 @@ export default function SafeDetail() {
         badges={safe.locked && <Badge tone="warn">{t("safes.locked")}</Badge>}
         actions={
           <>
-            <LaunchButton safe={safe} />
+            {!gate.wanted && <LaunchButton safe={safe} granted={!!gate.grant} />}
             {changes && (
               <>
                 <ButtonLink to={`/safes/${id}/edit`}>
@@ -70,7 +72,8 @@ export default function SafeDetail() {
       />
       <div className="space-y-6">
         {safe.locked && <Alert tone="warn">{t("safes.lockedLead")}</Alert>}
-        {!mayLaunch(safe) && !auditor && <Alert tone="info">{t("safes.cannotLaunch")}</Alert>}
+        <Gate safe={safe} gate={gate} />
+        {!mayLaunch(safe) && !auditor && !gate.wanted && !gate.grant && <Alert tone="info">{t("safes.cannotLaunch")}</Alert>}
         <Card title={t("safes.targets")}>
           <Targets safe={safe} />
         </Card>

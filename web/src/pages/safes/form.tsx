@@ -27,6 +27,24 @@ export function SafeFields({ value, onChange, problems, bindings }: { value: Saf
       </FieldSet>
       {bindings && <Bindings value={value} onChange={onChange} problem={problems.bindings} />}
       <FieldSet legend={t("safes.controls")} hint={t("safes.controlsHint")}>
+        <Field label={t("safes.approval")} hint={t("safes.approvalHint")} error={problems.approval}>
+          <Select value={value.approval ?? "none"} onChange={(e) => set({ approval: e.target.value as SafeIn["approval"] })}>
+            {(["none", "single", "dual"] as const).map((v) => (
+              <option key={v} value={v}>
+                {t(`safes.approvals.${v}`)}
+              </option>
+            ))}
+          </Select>
+        </Field>
+        <Field label={t("safes.visibility")} error={problems.visibility}>
+          <Select value={value.visibility ?? "members"} onChange={(e) => set({ visibility: e.target.value as SafeIn["visibility"] })}>
+            {(["members", "requestable"] as const).map((v) => (
+              <option key={v} value={v}>
+                {t(`safes.visible.${v}`)}
+              </option>
+            ))}
+          </Select>
+        </Field>
         <Field label={t("safes.recording")} error={problems.recording}>
           <Select value={value.recording} onChange={(e) => set({ recording: e.target.value as SafeIn["recording"] })}>
             {(["on", "off"] as const).map((v) => (

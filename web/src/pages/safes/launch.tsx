@@ -9,9 +9,10 @@ export const mayLaunch = (safe: Schemas["Safe"]) => safe.role === "operator" || 
 const open = (at: Record<string, string>) => location.assign(`/terminal?${new URLSearchParams(at)}`);
 
 /** One press to the terminal, which is a document of its own. */
-export function LaunchButton({ safe, compact }: { safe: Schemas["Safe"]; compact?: boolean }) {
+export function LaunchButton({ safe, compact, granted }: { safe: Schemas["Safe"]; compact?: boolean; granted?: boolean }) {
   const { t } = useTranslation();
-  if (!mayLaunch(safe) || safe.locked || safe.bindings.length === 0) return null;
+  // Who comes by a grant alone does not see what the Safe holds.
+  if (safe.locked || !(mayLaunch(safe) ? safe.bindings.length > 0 : granted)) return null;
   return (
     <Button kind={compact ? "secondary" : "primary"} className={compact ? "min-h-8 py-1" : ""} aria-label={compact ? t("safes.launchNamed", { name: safe.name }) : undefined} onClick={() => open({ safe: safe.id })}>
       <SquareTerminal aria-hidden className="size-4" />
