@@ -63,10 +63,3 @@ export async function collect(stream: ReadableStream<Uint8Array>, format: Format
   if (!end.endsWith("\n") || !end.slice(end.lastIndexOf("\n", end.length - 2)).includes(mark[format])) throw new Broken();
   return whole;
 }
-
-/** Hands a file to the person. */
-export function save(file: Blob, name: string): void {
-  const url = URL.createObjectURL(file);
-  Object.assign(document.createElement("a"), { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
