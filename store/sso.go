@@ -16,13 +16,13 @@ import (
 
 var _ sso.Store = (*DB)(nil)
 
-const providerColumns = `p.org_id, p.provider_id, p.name, p.issuer, p.client_id, p.sealed, p.secret_version, p.scopes, p.domains, p.group_claim, p.rules, p.creates,
-	p.default_role, p.trusts_mfa, p.enabled, p.trusted_at, p.version, p.created_at, p.updated_at`
+const providerColumns = `p.org_id, p.provider_id, p.name, p.kind, p.issuer, p.client_id, p.sealed, p.secret_version, p.scopes, p.domains, p.group_claim, p.rules, p.creates,
+	p.default_role, p.trusts_mfa, p.enabled, p.trusted_at, p.details, p.synced_at, p.sync_problem, p.version, p.created_at, p.updated_at`
 
 func scanProvider(r row) (sso.Provider, error) {
 	var p sso.Provider
-	err := r.Scan(&p.Org, &p.ID, &p.Name, &p.Issuer, &p.ClientID, &p.Sealed, &p.SecretVersion, intoJSON(&p.Scopes), intoJSON(&p.Domains), &p.GroupClaim, intoJSON(&p.Rules), &p.Creates,
-		&p.DefaultRole, &p.TrustsMFA, &p.Enabled, intoTime(&p.TrustedAt), &p.Version, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt))
+	err := r.Scan(&p.Org, &p.ID, &p.Name, &p.Kind, &p.Issuer, &p.ClientID, &p.Sealed, &p.SecretVersion, intoJSON(&p.Scopes), intoJSON(&p.Domains), &p.GroupClaim, intoJSON(&p.Rules), &p.Creates,
+		&p.DefaultRole, &p.TrustsMFA, &p.Enabled, intoTime(&p.TrustedAt), intoJSON(&p.Details), intoTime(&p.SyncedAt), &p.SyncProblem, &p.Version, intoTime(&p.CreatedAt), intoTime(&p.UpdatedAt))
 	return p, err
 }
 
@@ -89,10 +89,10 @@ func (db *DB) CreateSSOProvider(ctx context.Context, id pam.OrgID, p sso.Provide
 		if err := given(ctx, tx, id, sso.Gives{Groups: p.Feeds(), Safes: g.Safes}); err != nil {
 			return err
 		}
-		n, err = tx.exec(ctx, `INSERT INTO sso_providers (org_id, provider_id, name, sort_key, issuer, client_id, sealed, secret_version, scopes, domains, group_claim, rules, creates,
-			default_role, trusts_mfa, enabled, trusted_at, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, sort_key) DO NOTHING`,
-			id, p.ID, p.Name, naming.Key(p.Name), p.Issuer, p.ClientID, p.Sealed, p.SecretVersion, asJSON(listed(p.Scopes)), asJSON(listed(p.Domains)), p.GroupClaim, asJSON(listed(p.Rules)), p.Creates,
-			p.DefaultRole, p.TrustsMFA, p.Enabled, micros(p.TrustedAt), p.Version, micros(p.CreatedAt), micros(p.UpdatedAt))
+		n, err = tx.exec(ctx, `INSERT INTO sso_providers (org_id, provider_id, name, sort_key, kind, issuer, client_id, sealed, secret_version, scopes, domains, group_claim, rules, creates,
+			default_role, trusts_mfa, enabled, trusted_at, details, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org_id, sort_key) DO NOTHING`,
+			id, p.ID, p.Name, naming.Key(p.Name), p.Kind, p.Issuer, p.ClientID, p.Sealed, p.SecretVersion, asJSON(listed(p.Scopes)), asJSON(listed(p.Domains)), p.GroupClaim, asJSON(listed(p.Rules)), p.Creates,
+			p.DefaultRole, p.TrustsMFA, p.Enabled, micros(p.TrustedAt), asJSON(p.Details), p.Version, micros(p.CreatedAt), micros(p.UpdatedAt))
 		if err == nil && n == 0 {
 			err = errProviderName()
 		}
@@ -156,9 +156,9 @@ func (db *DB) UpdateSSOProvider(ctx context.Context, id pam.OrgID, p sso.Provide
 			}
 		}
 		if err := tx.mustTouch(ctx, pam.Precondition, `UPDATE sso_providers SET name = ?, sort_key = ?, issuer = ?, client_id = ?, sealed = ?, secret_version = ?, scopes = ?, domains = ?,
-			group_claim = ?, rules = ?, creates = ?, default_role = ?, trusts_mfa = ?, enabled = ?, trusted_at = ?, version = ?, updated_at = ? WHERE org_id = ? AND provider_id = ? AND version = ?`,
+			group_claim = ?, rules = ?, creates = ?, default_role = ?, trusts_mfa = ?, enabled = ?, trusted_at = ?, details = ?, version = ?, updated_at = ? WHERE org_id = ? AND provider_id = ? AND version = ?`,
 			p.Name, naming.Key(p.Name), p.Issuer, p.ClientID, p.Sealed, p.SecretVersion, asJSON(listed(p.Scopes)), asJSON(listed(p.Domains)), p.GroupClaim, asJSON(listed(p.Rules)), p.Creates,
-			p.DefaultRole, p.TrustsMFA, p.Enabled, micros(p.TrustedAt), p.Version, micros(p.UpdatedAt), id, p.ID, version); err != nil {
+			p.DefaultRole, p.TrustsMFA, p.Enabled, micros(p.TrustedAt), asJSON(p.Details), p.Version, micros(p.UpdatedAt), id, p.ID, version); err != nil {
 			return err
 		}
 		if err := db.emptyUnfed(ctx, tx, id, old.Feeds()); err != nil {

@@ -26,7 +26,7 @@ func (w *world) provider(org pam.OrgID, name string, feeds ...pam.GroupID) sso.P
 	p := sso.Provider{
 		ID: pam.ProviderID(w.ids.New(pam.PrefixProvider)), Org: org, TrustedAt: w.clock.Now(), Version: 1, CreatedAt: w.clock.Now(), UpdatedAt: w.clock.Now(), Sealed: []byte{0, 1}, SecretVersion: 1,
 		Settings: sso.Settings{
-			Name: name, Issuer: "https://idp.test", ClientID: "us", Scopes: []string{"email"}, Domains: []string{}, GroupClaim: "groups", DefaultRole: pam.Operator, Enabled: true,
+			Name: name, Kind: sso.KindOIDC, Issuer: "https://idp.test", ClientID: "us", Scopes: []string{"email"}, Domains: []string{}, GroupClaim: "groups", DefaultRole: pam.Operator, Enabled: true,
 			Rules: []sso.Rule{{Value: "v", Groups: feeds}},
 		},
 	}

@@ -17,8 +17,9 @@ type SSOSettingsIn struct {
 // SSOProviderIn is what an administrator says of a provider.
 type SSOProviderIn struct {
 	Name           string    `json:"name" maxLength:"64"`
-	Issuer         string    `json:"issuer" maxLength:"2048" doc:"Exactly as the provider writes it"`
-	ClientID       string    `json:"client_id" maxLength:"256"`
+	Type           string    `json:"type,omitempty" enum:"oidc" doc:"Default oidc; stays as it was made"`
+	Issuer         string    `json:"issuer,omitempty" maxLength:"2048" doc:"Exactly as the provider writes it"`
+	ClientID       string    `json:"client_id,omitempty" maxLength:"256" doc:"Of oidc"`
 	ClientSecret   *string   `json:"client_secret,omitempty" maxLength:"4096" writeOnly:"true" doc:"Absent: as it was; empty: a client without one"`
 	Scopes         []string  `json:"scopes,omitempty" maxItems:"20" doc:"Beside openid; default profile, email"`
 	AllowedDomains []string  `json:"allowed_domains,omitempty" maxItems:"50" doc:"Of the addresses that it may vouch for; none: any"`
@@ -85,6 +86,7 @@ type SSOOffers struct {
 // SSOOffer is one of them.
 type SSOOffer struct {
 	ID   string `json:"id"`
+	Type string `json:"type" enum:"oidc" doc:"How one signs in by it"`
 	Name string `json:"name"`
 }
 

@@ -25,7 +25,7 @@ func (a *API) getOffers(ctx context.Context, _ pam.Actor, in *struct {
 	rows, err := a.SSO.Offered(ctx, in.Organization)
 	out := v1.SSOOffers{Providers: make([]v1.SSOOffer, 0, len(rows))}
 	for _, p := range rows {
-		out.Providers = append(out.Providers, v1.SSOOffer{ID: string(p.ID), Name: p.Name})
+		out.Providers = append(out.Providers, v1.SSOOffer{ID: string(p.ID), Type: string(p.Kind), Name: p.Name})
 	}
 	return reply(out, err)
 }

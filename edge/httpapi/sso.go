@@ -11,7 +11,7 @@ import (
 
 func (a *API) providerOf(p sso.Provider) v1.SSOProvider {
 	out := v1.SSOProvider{
-		ID: string(p.ID), Type: "oidc", Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, HasSecret: p.Sealed != nil, Scopes: p.Scopes, AllowedDomains: p.Domains, GroupClaim: p.GroupClaim,
+		ID: string(p.ID), Type: string(p.Kind), Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, HasSecret: p.Sealed != nil, Scopes: p.Scopes, AllowedDomains: p.Domains, GroupClaim: p.GroupClaim,
 		CreateUsers: p.Creates, DefaultRole: string(p.DefaultRole), TrustMFA: p.TrustsMFA, Enabled: p.Enabled, CallbackURL: a.SSO.CallbackURL(p.ID), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
 		Rules: make([]v1.SSORule, len(p.Rules)),
 	}
@@ -33,7 +33,7 @@ func (a *API) providerReply(p sso.Provider, err error) (*versioned[v1.SSOProvide
 
 func providerSettings(in v1.SSOProviderIn) sso.Settings {
 	out := sso.Settings{
-		Name: in.Name, Issuer: in.Issuer, ClientID: in.ClientID, Scopes: in.Scopes, Domains: in.AllowedDomains, GroupClaim: in.GroupClaim,
+		Name: in.Name, Kind: sso.Kind(in.Type), Issuer: in.Issuer, ClientID: in.ClientID, Scopes: in.Scopes, Domains: in.AllowedDomains, GroupClaim: in.GroupClaim,
 		Creates: in.CreateUsers, DefaultRole: pam.Role(in.DefaultRole), TrustsMFA: in.TrustMFA, Enabled: in.Enabled,
 	}
 	for _, r := range in.Rules {
@@ -112,7 +112,7 @@ func (a *API) patchProvider(ctx context.Context, actor pam.Actor, in *change) (*
 	}
 	was := a.providerOf(old)
 	body, err := decode[v1.SSOProviderIn](a, v1.SSOProviderIn{
-		Name: was.Name, Issuer: was.Issuer, ClientID: was.ClientID, Scopes: was.Scopes, AllowedDomains: was.AllowedDomains, GroupClaim: was.GroupClaim, Rules: was.Rules,
+		Name: was.Name, Type: was.Type, Issuer: was.Issuer, ClientID: was.ClientID, Scopes: was.Scopes, AllowedDomains: was.AllowedDomains, GroupClaim: was.GroupClaim, Rules: was.Rules,
 		CreateUsers: was.CreateUsers, DefaultRole: was.DefaultRole, TrustMFA: was.TrustMFA, Enabled: was.Enabled,
 	}, in.RawBody)
 	if err != nil {

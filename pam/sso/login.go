@@ -105,8 +105,11 @@ func (s *Service) start(ctx context.Context, op string, p Provider, link pam.Use
 			return Started{}, pam.Wrap(op, err)
 		}
 	}
-	trust := Trust{Issuer: p.Issuer, ClientID: p.ClientID, Scopes: p.Scopes, RedirectURL: s.CallbackURL(p.ID)}
-	to, err := s.OIDC.AuthURL(ctx, trust, Ask{State: state, Nonce: derived(browser, state, "nonce"), Verifier: derived(browser, state, "verifier"), Fresh: b.Fresh, Hint: b.Hint})
+	k, err := s.kind(op, p.Kind)
+	if err != nil {
+		return Started{}, err
+	}
+	to, err := k.begin(ctx, p, way{browser: browser, state: state}, b)
 	if err != nil {
 		return Started{}, pam.Wrap(op, err)
 	}
@@ -135,9 +138,13 @@ func wellFormed(text string) bool {
 
 func hash(text string) [32]byte { return sha256.Sum256([]byte(text)) }
 
-func derived(browser, state, use string) string {
-	m := hmac.New(sha256.New, []byte(browser))
-	m.Write([]byte("vaultpam sso v1 " + use + " " + state))
+// way is what ties a sign-in under way to its browser.
+type way struct{ browser, state string }
+
+// derived is a value for one use that only the browser's sign-in has.
+func (w way) derived(use string) string {
+	m := hmac.New(sha256.New, []byte(w.browser))
+	m.Write([]byte("vaultpam sso v1 " + use + " " + w.state))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
@@ -172,27 +179,17 @@ func (s *Service) Finish(ctx context.Context, in Finish, c Client) (out pam.Asse
 	if err != nil {
 		return pam.Assertion{}, pam.Wrap(op, err)
 	}
-	claims, err := s.exchange(ctx, p, in)
+	k, err := s.kind(op, p.Kind)
+	if err != nil {
+		return pam.Assertion{}, err
+	}
+	claims, err := k.finish(ctx, p, way{browser: in.Browser, state: in.State}, in)
 	if err == nil {
 		if out, err = s.arrive(ctx, op, p, attempt, claims, in.Actor, c); err == nil {
 			return out, nil
 		}
 	}
 	return pam.Assertion{}, s.refused(ctx, op, p, claims.Subject, c, err)
-}
-
-func (s *Service) exchange(ctx context.Context, p Provider, in Finish) (Claims, error) {
-	trust := Trust{Issuer: p.Issuer, ClientID: p.ClientID, Scopes: p.Scopes, RedirectURL: s.CallbackURL(p.ID)}
-	if p.Sealed != nil {
-		var err error
-		if trust.Secret, err = s.Sealer.Open(ctx, p.binding(), p.Sealed); err != nil {
-			return Claims{}, err
-		}
-		defer trust.Secret.Wipe()
-	}
-	return s.OIDC.Exchange(ctx, trust, Answer{
-		Code: in.Code, Issuer: in.Issuer, Error: in.Error, Nonce: derived(in.Browser, in.State, "nonce"), Verifier: derived(in.Browser, in.State, "verifier"),
-	})
 }
 
 // refused writes down why somebody did not get in, and gives the reason back.

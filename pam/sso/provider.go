@@ -3,6 +3,7 @@ package sso
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -63,6 +64,9 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, clientSe
 	if err := s.may(op, a, policy.SSOWrite); err != nil {
 		return Provider{}, err
 	}
+	if in.Kind == "" {
+		in.Kind = KindOIDC
+	}
 	in, err := s.check(op, a, in)
 	if err != nil {
 		return Provider{}, err
@@ -76,7 +80,7 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, clientSe
 	if err != nil {
 		return Provider{}, err
 	}
-	e := s.Scribe.Entry(a, audit.SSOProviderCreated, p.party(), map[string]any{"issuer": p.Issuer, "client_id": p.ClientID, "enabled": p.Enabled})
+	e := s.Scribe.Entry(a, audit.SSOProviderCreated, p.party(), map[string]any{"kind": string(p.Kind), "issuer": p.Issuer, "client_id": p.ClientID, "enabled": p.Enabled})
 	return p, pam.Wrap(op, s.Store.CreateSSOProvider(ctx, a.Org, p, gives, e))
 }
 
@@ -104,6 +108,14 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.ProviderID, ve
 	}
 	if version != 0 && version != old.Version {
 		return Provider{}, &pam.Error{Kind: pam.Precondition, Op: op}
+	}
+	if in.Kind == "" {
+		in.Kind = old.Kind
+	}
+	if in.Kind != old.Kind {
+		var ps pam.Problems
+		ps.Add("type", "stays as it was made")
+		return Provider{}, ps.Err(op)
 	}
 	if in, err = s.check(op, a, in); err != nil {
 		return Provider{}, err
@@ -187,7 +199,11 @@ func (s *Service) Test(ctx context.Context, a pam.Actor, id pam.ProviderID) erro
 	if err != nil {
 		return pam.Wrap(op, err)
 	}
-	return pam.Wrap(op, s.OIDC.Check(ctx, p.Issuer))
+	k, err := s.kind(op, p.Kind)
+	if err != nil {
+		return err
+	}
+	return pam.Wrap(op, k.test(ctx, p))
 }
 
 // Only says whether people who are at home in the organization must sign in by
@@ -243,10 +259,10 @@ func (s *Service) gives(ctx context.Context, op string, a pam.Actor, groups []pa
 }
 
 // bringing are the settings that decide who comes into a group.
-var bringing = []string{"issuer", "client_id", "client_secret", "allowed_domains", "group_claim", "rules", "create_users", "enabled"}
+var bringing = []string{"issuer", "client_id", "client_secret", "allowed_domains", "group_claim", "rules", "create_users", "enabled", "details"}
 
 // trusting are those that decide who vouches, and for whom.
-var trusting = []string{"issuer", "client_id", "allowed_domains", "enabled"}
+var trusting = []string{"issuer", "client_id", "allowed_domains", "enabled", "details"}
 
 func differences(a, b Settings) []string {
 	var out []string
@@ -268,6 +284,7 @@ func differences(a, b Settings) []string {
 	note("default_role", a.DefaultRole != b.DefaultRole)
 	note("trust_mfa", a.TrustsMFA != b.TrustsMFA)
 	note("enabled", a.Enabled != b.Enabled)
+	note("details", !reflect.DeepEqual(a.Details, b.Details))
 	return out
 }
 
@@ -277,15 +294,11 @@ func (s *Service) check(op string, a pam.Actor, in Settings) (Settings, error) {
 	if p := naming.Problem(in.Name); p != "" {
 		ps.Add("name", p)
 	}
-	if p := s.OIDC.URLProblem(in.Issuer); p != "" {
-		ps.Add("issuer", p)
+	k, err := s.kind(op, in.Kind)
+	if err != nil {
+		return in, err
 	}
-	if in.ClientID == "" || len(in.ClientID) > maxValue || naming.TextProblem(in.ClientID, false) != "" {
-		ps.Add("client_id", "must be 1 to 256 characters, on one line")
-	}
-	in.Scopes = cleaned(&ps, "scopes", in.Scopes, maxScopes, func(scope string) bool {
-		return strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '\\' }) // RFC 6749 section 3.3
-	})
+	k.check(&ps, &in)
 	for i, d := range in.Domains {
 		in.Domains[i] = strings.ToLower(strings.TrimPrefix(d, "@"))
 	}

@@ -39,9 +39,10 @@ const (
 // Settings are what an administrator says of a provider.
 type Settings struct {
 	Name        string
-	Issuer      string
-	ClientID    string
-	Scopes      []string // beside openid
+	Kind        Kind     // stays as it was made
+	Issuer      string   // what identities are keyed by
+	ClientID    string   // OpenID Connect alone
+	Scopes      []string // beside openid; OpenID Connect alone
 	Domains     []string // of the e-mail addresses that it may vouch for; none: any
 	GroupClaim  string   // whose values the rules are about
 	Rules       []Rule
@@ -49,6 +50,7 @@ type Settings struct {
 	DefaultRole pam.Role // of those that no rule gives one
 	TrustsMFA   bool     // its word that a second factor was shown counts
 	Enabled     bool
+	Details
 }
 
 // Rule is what a value of the group claim gives.
@@ -63,8 +65,10 @@ type Provider struct {
 	ID  pam.ProviderID
 	Org pam.OrgID
 	Settings
-	Sealed        []byte // the client's secret; nil without one
+	Sealed        []byte // what we show the provider: a client's secret; nil without one
 	SecretVersion int64
+	SyncedAt      time.Time // when a job last tried to read what the provider says; zero: never
+	SyncProblem   string    // what was wrong then; "": nothing
 	TrustedAt     time.Time // when it came to be believed as it is now: it, and whom it may vouch for
 	Version       int64
 	CreatedAt     time.Time
