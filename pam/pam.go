@@ -42,6 +42,7 @@ type (
 	IdentityID     string // idn_: whom a provider's subject is
 	WorkloadRuleID string // wlr_
 	SCIMTokenID    string // sct_: what a directory shows to fill an organization
+	WebhookID      string // whk_
 )
 
 // Prefixes of the ids, as the public contract names them.
@@ -73,6 +74,7 @@ const (
 	PrefixReview       = "rvw_"
 	PrefixReviewItem   = "rvi_"
 	PrefixFactor       = "mfa_"
+	PrefixWebhook      = "whk_"
 )
 
 // InstanceOrg is the organization of what belongs to no organization: the

@@ -89,7 +89,7 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Proxies, "trusted-proxies", "", "addresses and prefixes whose X-Forwarded-For and PROXY header are believed")
 	fs.StringVar(&c.RateLimits, "rate-limits", "", "off, or a list such as login=60,ip=300,user=120,sensitive=30,scim=1800")
 	fs.StringSliceVar(&c.LocalAllow, "local-allow", nil, "networks that this server itself may dial (default: all but link-local, metadata and, outside of --dev, loopback)")
-	fs.StringSliceVar(&c.OutboundAllow, "outbound-allow", nil, "networks beside the public addresses in which this server may ask identity providers (with --dev: loopback)")
+	fs.StringSliceVar(&c.OutboundAllow, "outbound-allow", nil, "networks beside the public addresses in which this server may ask identity providers and tell webhooks (with --dev: loopback)")
 	fs.StringVar(&c.Metrics, "metrics-listen", "", "address of /metrics, loopback unless you say otherwise (default: none)")
 	fs.StringVar(&c.MetricsToken, "metrics-token", "", "serve /metrics on the API's address as well, to this bearer token")
 	fs.StringVar(&c.SMTPAddress, "smtp-address", "", "host:port of the mail server; without it no letters are sent (with --dev they are printed)")

@@ -23,6 +23,7 @@ type metrics struct {
 	requests  *prometheus.HistogramVec
 	decisions *prometheus.CounterVec
 	vouchers  *prometheus.CounterVec
+	hooks     *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) *metrics {
@@ -32,11 +33,12 @@ func newMetrics(s *Server) *metrics {
 	}, []string{"route", "method", "status"})
 	m.decisions = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_broker_decisions_total", Help: "Decisions on launches and reveals by what they came to."}, []string{"action", "outcome"})
 	m.vouchers = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_sso_attempts_total", Help: "Sign-ins by a provider, and tokens of programs shown, by what they came to."}, []string{"what", "outcome"})
+	m.hooks = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_webhook_attempts_total", Help: "Attempts to tell a webhook of an event by what they came to; pending: it is tried again."}, []string{"status"})
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.requests, m.decisions, m.vouchers, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.decisions, m.vouchers, m.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("vaultpam_broker_sessions_live", "Sessions that are live on this node.", func() float64 {
 			if s.broker == nil {
 				return 0
@@ -77,6 +79,9 @@ func (m *metrics) decided(a policy.Action, d policy.Decision) {
 	}
 	m.decisions.WithLabelValues(string(a), outcome).Inc()
 }
+
+// told counts one attempt to tell a webhook.
+func (m *metrics) told(s pam.DeliveryStatus) { m.hooks.WithLabelValues(string(s)).Inc() }
 
 // vouched counts one attempt to come in on somebody's word.
 func (m *metrics) vouched(what string, err error) {

@@ -55,6 +55,9 @@ func (s *Server) requestLetters(ctx context.Context, a pam.Actor, r request.Requ
 	if !s.outbox.CanMail() {
 		return nil
 	}
+	if p, err := s.db.Preferences(ctx, a.Org); err == nil && !p.ApproverMail && r.Status == request.Pending {
+		return nil
+	}
 	kind := map[request.Status]string{request.Pending: pam.LetterAccessRequested, request.Approved: pam.LetterAccessApproved, request.Rejected: pam.LetterAccessRejected}[r.Status]
 	o, err := s.db.OrganizationByID(ctx, a.Org)
 	var out []pam.Outgoing

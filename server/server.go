@@ -47,6 +47,8 @@ import (
 	"vaultpam/pam/session"
 	"vaultpam/pam/sso"
 	"vaultpam/pam/stats"
+	"vaultpam/pam/webhook"
+	"vaultpam/post/hook"
 	"vaultpam/server/demo"
 	"vaultpam/store"
 	"vaultpam/store/blobfs"
@@ -76,6 +78,7 @@ type Server struct {
 	groups        *usergroup.Service
 	provisioning  *provisioning.Service
 	outbox        *outbox.Service
+	webhooks      *webhook.Service
 	invitations   *invitation.Service
 	sso           *sso.Service
 	rules         *rulebook.Books
@@ -198,6 +201,10 @@ func (s *Server) assemble() error {
 		Store: s.db, Sealer: s.vault, OIDC: providers{rules, oidc.New(rules, s.clock)}, URL: s.url, Counted: s.identity.Counted, Events: events, Observe: func(what string, err error) { s.metrics.vouched(what, err) }, ValidScope: identity.ValidScope,
 		Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Rand: rand.Reader,
 	})
+	s.webhooks = webhook.New(webhook.Deps{
+		Store: s.db, Log: events, Post: hook.New(rules), Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed }, URL: s.url, Observe: func(d pam.DeliveryStatus) { s.metrics.told(d) },
+		Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Rand: rand.Reader, Logger: s.log,
+	})
 	s.safes = safe.New(s.db, s.scribe, s.clock, s.ids)
 	s.resources = resource.New(s.db, s.scribe, s.clock, s.ids)
 	s.accounts = account.New(s.db, s.vault, s.scribe, s.clock, s.ids)
@@ -256,7 +263,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Terminal: s.terminals,
 		Provisioning: s.provisioning,
 		Vault:        vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
@@ -332,6 +339,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("identity", s.identity.Run)
 	background.run("jobs", s.jobs)
 	background.run("outbox", s.outbox.Run)
+	background.run("webhooks", s.webhooks.Run)
 	background.run("memory", giveBack)
 	if s.demo != nil {
 		background.run("demo target", s.demo.Run)

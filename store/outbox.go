@@ -91,3 +91,39 @@ func deliveryColumns(org, object, kind string) string {
 func deliveryInto(d *pam.Delivery) []any {
 	return []any{&d.Status, &d.Attempts, &d.Problem, intoTime(&d.At)}
 }
+
+// Preferences is outbox.Store's.
+func (db *DB) Preferences(ctx context.Context, org pam.OrgID) (outbox.Preferences, error) {
+	p := outbox.DefaultPreferences
+	mail, err := list(ctx, db, scalar[bool], `SELECT approver_mail FROM notification_preferences WHERE org_id = ?`, org)
+	if len(mail) > 0 {
+		p.ApproverMail = mail[0]
+	}
+	return p, db.failed("read notifications", err)
+}
+
+// SetPreferences is outbox.Store's.
+func (db *DB) SetPreferences(ctx context.Context, org pam.OrgID, p outbox.Preferences, e audit.Entry) error {
+	return db.write(ctx, "change notifications", func(ctx context.Context, tx *Tx) error {
+		_, err := tx.exec(ctx, `INSERT INTO notification_preferences (org_id, approver_mail) VALUES (?, ?) ON CONFLICT (org_id) DO UPDATE SET approver_mail = excluded.approver_mail`, org, p.ApproverMail)
+		return err
+	}, e)
+}
+
+// Messages is outbox.Store's.
+func (db *DB) Messages(ctx context.Context, org pam.OrgID, status pam.DeliveryStatus, after pam.OutgoingID, limit int) ([]outbox.Message, error) {
+	var w where
+	w.and("org_id = ?", org)
+	if status != "" {
+		w.and("status = ?", status)
+	}
+	if after != "" {
+		w.and("message_id < ?", after)
+	}
+	out, err := list(ctx, db, func(r row) (m outbox.Message, err error) {
+		err = r.Scan(append([]any{&m.Org, &m.ID, &m.Channel, &m.Kind, &m.Object, &m.To, intoTime(&m.CreatedAt)}, deliveryInto(&m.Delivery)...)...)
+		return m, err
+	}, `SELECT org_id, message_id, channel, kind, object_id, recipient, created_at, status, attempts, problem, tried_at FROM outbox WHERE `+w.String()+` ORDER BY message_id DESC LIMIT ?`,
+		append(w.args, limit)...)
+	return out, db.failed("list letters", err)
+}

@@ -126,7 +126,7 @@ func root(app *app) *cobra.Command {
 		app.safesCommand(), app.resourcesCommand(), app.accountsCommand(), app.policiesCommand(), app.canCommand(),
 		app.requestCommand(), app.requestsCommand(), app.decisionCommand("approve", "Agree to an access request, or to less time"), app.decisionCommand("reject", "Reject an access request"), app.grantsCommand(),
 		app.accessCommand(), app.reviewsCommand(), app.membersCommand(), app.groupsCommand(), app.invitationsCommand(),
-		app.ssoCommand(), app.workloadRulesCommand(), app.scimCommand(), app.organizationsCommand(),
+		app.ssoCommand(), app.workloadRulesCommand(), app.scimCommand(), app.webhooksCommand(), app.notificationsCommand(), app.organizationsCommand(),
 		app.sshCommand(), app.checkoutCommand(), app.sessionsCommand(), app.recordingsCommand(),
 		app.auditCommand(), app.tokensCommand(), app.keysCommand(), app.vaultCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), exitHelp) }},

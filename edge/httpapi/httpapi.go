@@ -33,6 +33,7 @@ import (
 	"vaultpam/pam/identity"
 	"vaultpam/pam/invitation"
 	"vaultpam/pam/org"
+	"vaultpam/pam/outbox"
 	"vaultpam/pam/provisioning"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/request"
@@ -43,6 +44,7 @@ import (
 	"vaultpam/pam/session"
 	"vaultpam/pam/sso"
 	"vaultpam/pam/stats"
+	"vaultpam/pam/webhook"
 )
 
 // Deps is what the API serves.
@@ -74,6 +76,8 @@ type Deps struct {
 	Recordings    *recording.Service
 	Audit         *audit.Log
 	Stats         *stats.Service
+	Webhooks      *webhook.Service
+	Outbox        *outbox.Service
 	Broker        *broker.Broker
 	Terminal      Terminal
 	Vault         Vault

@@ -189,6 +189,18 @@ func (a *API) routes() {
 	serve(a, route{"GET /recordings/{id}/chunks/{n}", "One encrypted chunk, with its proof", member, "recordings:read", ok, 0, nil}, a.getChunk)
 	serve(a, route{"POST /recordings/{id}/key", "The key that opens the chunks", member, "recordings:read", ok, sensitive | secrets, nil}, a.postRecordingKey)
 
+	serve(a, route{"GET /webhooks", "Who is told what happens", member, "webhooks:read", ok, 0, nil}, a.listWebhooks)
+	serve(a, route{"POST /webhooks", "Tell another system, or a chat room, what happens; the key of the signatures is shown this once", member, "webhooks:write", created, sensitive | secrets, nil}, a.postWebhook)
+	serve(a, route{"GET /webhooks/{id}", "One webhook", member, "webhooks:read", ok, 0, nil}, a.getWebhook)
+	serve(a, route{"PATCH /webhooks/{id}", "Change a webhook, or set it going again", member, "webhooks:write", ok, sensitive, typeOf[v1.WebhookPatch]()}, a.patchWebhook)
+	serve(a, route{"DELETE /webhooks/{id}", "Tell it nothing more", member, "webhooks:write", none, sensitive, nil}, a.deleteWebhook)
+	serve(a, route{"POST /webhooks/{id}/rotate-secret", "Give it a new key; the old one signs beside it for a day", member, "webhooks:write", ok, sensitive | secrets, nil}, a.rotateWebhook)
+	serve(a, route{"POST /webhooks/{id}/test", "Send a test, and see how that goes", member, "webhooks:write", ok, sensitive, nil}, a.testWebhook)
+	serve(a, route{"GET /webhooks/{id}/deliveries", "How deliveries went, newest first; kept for 30 days", member, "webhooks:read", ok, 0, nil}, a.listDeliveries)
+	serve(a, route{"POST /webhooks/{id}/deliveries/{event_id}/redeliver", "Send an event again", member, "webhooks:write", ok, sensitive, nil}, a.redeliver)
+	serve(a, route{"GET /org/notifications", "How people hear of things", member, "webhooks:read", ok, 0, nil}, a.getNotifications)
+	serve(a, route{"PATCH /org/notifications", "Change how people hear of things", member, "webhooks:write", ok, sensitive, typeOf[v1.NotificationsIn]()}, a.patchNotifications)
+	serve(a, route{"GET /org/notifications/messages", "Letters and how their delivery went, newest first; kept for 30 days", member, "webhooks:read", ok, 0, nil}, a.listMessages)
 	serve(a, route{"GET /stats", "Figures of the organization", member, "org:read", ok, 0, nil}, a.getStats)
 
 	serve(a, route{"GET /audit-events", "The audit log, newest first", member, "audit:read", ok, 0, nil}, a.listEvents)

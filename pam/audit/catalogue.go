@@ -54,6 +54,13 @@ const (
 	OwnershipTransferred   Type = "OWNERSHIP_TRANSFERRED"
 	PasswordResetRequested Type = "PASSWORD_RESET_REQUESTED"
 	MessageNotDelivered    Type = "MESSAGE_NOT_DELIVERED"
+	WebhookCreated         Type = "WEBHOOK_CREATED"
+	WebhookUpdated         Type = "WEBHOOK_UPDATED"
+	WebhookDeleted         Type = "WEBHOOK_DELETED"
+	WebhookSecretRotated   Type = "WEBHOOK_SECRET_ROTATED"
+	WebhookTested          Type = "WEBHOOK_TESTED"
+	WebhookDeliveryFailed  Type = "WEBHOOK_DELIVERY_FAILED"
+	WebhookDisabled        Type = "WEBHOOK_DISABLED"
 	GroupCreated           Type = "GROUP_CREATED"
 	GroupUpdated           Type = "GROUP_UPDATED"
 	GroupDeleted           Type = "GROUP_DELETED"
@@ -212,6 +219,13 @@ var Catalogue = []Spec{
 	{OwnershipTransferred, title(OwnershipTransferred), "organization"},
 	{PasswordResetRequested, title(PasswordResetRequested), "organization"},
 	{MessageNotDelivered, title(MessageNotDelivered), "organization"},
+	{WebhookCreated, title(WebhookCreated), "organization"},
+	{WebhookUpdated, title(WebhookUpdated), "organization"},
+	{WebhookDeleted, title(WebhookDeleted), "organization"},
+	{WebhookSecretRotated, title(WebhookSecretRotated), "organization"},
+	{WebhookTested, title(WebhookTested), "organization"},
+	{WebhookDeliveryFailed, title(WebhookDeliveryFailed), "organization"},
+	{WebhookDisabled, title(WebhookDisabled), "organization"},
 	{GroupCreated, title(GroupCreated), "organization"},
 	{GroupUpdated, title(GroupUpdated), "organization"},
 	{GroupDeleted, title(GroupDeleted), "organization"},

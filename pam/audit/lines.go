@@ -36,15 +36,19 @@ func (n ndjsonLines) event(leaf int64, canonical []byte, hash Hash) error {
 	if len(canonical) < 2 {
 		return fmt.Errorf("leaf %d is empty: %w", leaf, errAltered)
 	}
-	b := n.w.AvailableBuffer()
+	_, err := n.w.Write(append(AppendLine(n.w.AvailableBuffer(), leaf, canonical, hash), '\n'))
+	return err
+}
+
+// AppendLine appends an event to b as an export has it: the canonical JSON,
+// which must not be empty, with the leaf fields at its end.
+func AppendLine(b []byte, leaf int64, canonical []byte, hash Hash) []byte {
 	b = append(b, canonical[:len(canonical)-1]...)
 	b = append(b, leafIndexField...)
 	b = strconv.AppendInt(b, leaf, 10)
 	b = append(b, leafHashField...)
 	b = hex.AppendEncode(b, hash[:])
-	b = append(b, "\"}\n"...)
-	_, err := n.w.Write(b)
-	return err
+	return append(b, "\"}"...)
 }
 
 func (n ndjsonLines) end(t trailer) error { return json.NewEncoder(n.w).Encode(t) }

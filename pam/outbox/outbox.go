@@ -61,6 +61,11 @@ type Store interface {
 	SettleOutgoing(ctx context.Context, m pam.Outgoing, d pam.Delivery, next time.Time, entries ...audit.Entry) error
 	// PurgeOutgoing removes messages that came to their end before t.
 	PurgeOutgoing(ctx context.Context, t time.Time) error
+
+	Preferences(ctx context.Context, org pam.OrgID) (Preferences, error)
+	SetPreferences(ctx context.Context, org pam.OrgID, p Preferences, e audit.Entry) error
+	// Messages are the newest first, older than after if it is given.
+	Messages(ctx context.Context, org pam.OrgID, status pam.DeliveryStatus, after pam.OutgoingID, limit int) ([]Message, error)
 }
 
 // Purpose binds the content of messages.

@@ -332,6 +332,23 @@ var scenarios = []row{
 	{"GET /recordings/{id}/chunks/{n}", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/chunks/0", theRecording)},
 	{"POST /recordings/{id}/key", "401 404 404 404 200 200 200 403 403 403 200 403 200", shared("/recordings/%s/key", theRecording)},
 
+	{"GET /webhooks", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/webhooks")},
+	{"POST /webhooks", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(*world, *caller) ask {
+		return ask{path: "/webhooks", body: v1.WebhookIn{URL: "https://siem.example/hook", Events: []string{"SAFE_*"}}}
+	}},
+	{"GET /webhooks/{id}", "401 404 403 403 403 403 403 200 200 403 403 200 200", onWebhook("", nil)},
+	{"PATCH /webhooks/{id}", "401 404 403 403 403 403 403 200 200 403 403 200 200", onWebhook("", map[string]any{"status": "disabled"})},
+	{"DELETE /webhooks/{id}", "401 404 403 403 403 403 403 204 204 403 403 204 204", onWebhook("", nil)},
+	{"POST /webhooks/{id}/rotate-secret", "401 404 403 403 403 403 403 200 200 403 403 200 200", onWebhook("/rotate-secret", nil)},
+	{"POST /webhooks/{id}/test", "401 404 403 403 403 403 403 200 200 403 403 200 200", onWebhook("/test", nil)},
+	{"GET /webhooks/{id}/deliveries", "401 404 403 403 403 403 403 200 200 403 403 200 200", onWebhook("/deliveries", nil)},
+	{"POST /webhooks/{id}/deliveries/{event_id}/redeliver", "401 404 403 403 403 403 403 404 404 403 403 404 404", onWebhook("/deliveries/evt_x/redeliver", nil)},
+	{"GET /org/notifications", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/notifications")},
+	{"PATCH /org/notifications", "401 200 403 403 403 403 403 200 200 403 403 200 200", func(*world, *caller) ask {
+		return ask{path: "/org/notifications", body: v1.NotificationsIn{ApproverEmail: true}}
+	}},
+	{"GET /org/notifications/messages", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/notifications/messages")},
+
 	{"GET /stats", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/stats")},
 
 	{"GET /audit-events", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-events")},
