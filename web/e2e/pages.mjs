@@ -27,14 +27,15 @@ async function fill(call) {
   await call("POST", "/org/sso/scim-tokens", { name: "Directory of the whole company and its subsidiaries" });
   const request = await call("POST", "/access-requests", { safe_id: safe.id, reason: "The disk of the database is nearly full, and nobody else is there at night", duration_seconds: 14400, ticket: "OPS-1234" });
   const review = await call("POST", "/access-reviews", { name: "Every quarter, for the auditors of the certification", include_groups: true, due_at: new Date(Date.now() + 86_400_000).toISOString() });
-  return { review, request, safe, resource, account, policy, group, provider };
+  const webhook = await call("POST", "/webhooks", { name: "The monitoring of the security operations centre", url: "https://siem.example.com/a/rather/long/address/that/has/no/place/to/break", events: ["*"] });
+  return { webhook, review, request, safe, resource, account, policy, group, provider };
 }
 
 /** What a look at the texts of a page finds wrong. */
 function wrongTexts(language) {
   const out = [];
   const text = document.body.innerText;
-  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|approvals|reach|reviews|groups|invitations|provisioning|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|approvals|reach|reviews|groups|invitations|provisioning|notifications|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
     if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
   }
   if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
@@ -51,7 +52,7 @@ function wrongTexts(language) {
 
 await run(async () => {
   const call = await api();
-  const { review, request, safe, resource, account, policy, group, provider } = await fill(call);
+  const { webhook, review, request, safe, resource, account, policy, group, provider } = await fill(call);
   const page = await open();
   await page.goto("/safes");
   await page.getByLabel("E-mail").waitFor();
@@ -80,7 +81,7 @@ await run(async () => {
     "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
     "/accounts", "/accounts/new", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/approvals", `/approvals/${request.id}`, "/confirmations", `/confirmations/${waiting.id}`, "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
-    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/access", "/reviews", `/reviews/${review.id}`, "/profile/access", "/members", "/groups", `/groups/${group.id}`, "/invitations", "/organization", "/organization/sso", "/organization/sso/new", `/organization/sso/${provider.id}`, "/organization/sso/programs/new", "/organization/provisioning", "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
+    "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/access", "/reviews", `/reviews/${review.id}`, "/profile/access", "/members", "/groups", `/groups/${group.id}`, "/invitations", "/organization", "/organization/sso", "/organization/sso/new", `/organization/sso/${provider.id}`, "/organization/sso/programs/new", "/organization/provisioning", "/organization/notifications", `/organization/notifications/${webhook.id}`, "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
     "/no-such-page", "/terminal",
   ];
   const began = Date.now();
