@@ -138,6 +138,8 @@ func TestTheTableKeepsTheWallsThatMatter(t *testing.T) {
 		{"target/sshtarget", "pam", "logging in knows no permission"},
 		{"idp/oidc", "pam", "whoever vouches for people decides nothing"},
 		{"pam/sso", "idp/oidc", "what a provider says is no protocol's business"},
+		{"idp/saml", "pam", "whoever vouches for people decides nothing"},
+		{"pam/sso", "idp/saml", "what a provider says is no protocol's business"},
 		{"vault", "pam/account", "the vault knows no noun"},
 		{"store", "edge", "storage serves, it does not listen"},
 		{"server", "client", "the server does not call itself"},
@@ -196,7 +198,7 @@ func TestFilesStayReadable(t *testing.T) {
 // strangers are packages outside wire that read what others wrote, and whose
 // input may therefore be anything.
 var strangers = []string{
-	"edge/httpapi", "edge/scim", "edge/sshproxy", "edge/webterm", "idp/oidc", "internal/naming", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "pam/sso", "target/sshtarget", "vault", "vault/sealfile",
+	"edge/httpapi", "edge/scim", "edge/sshproxy", "edge/webterm", "idp/oidc", "idp/saml", "internal/naming", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "pam/sso", "target/sshtarget", "vault", "vault/sealfile",
 }
 
 func TestEveryCodecIsFuzzed(t *testing.T) {

@@ -2,13 +2,18 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"vaultpam/edge"
 	"vaultpam/idp/oidc"
+	"vaultpam/idp/saml"
 	"vaultpam/internal/outbound"
 	"vaultpam/pam"
 	"vaultpam/pam/sso"
@@ -77,4 +82,93 @@ func providerError(err error) error {
 		words = "The provider did not let you in: "
 	}
 	return &pam.Error{Kind: kind, Op: op, Public: words + e.Reason + ".", Err: err}
+}
+
+// samlProviders gives what single sign-on asks of SAML.
+type samlProviders struct {
+	rules  outbound.Rules
+	client *saml.Client
+}
+
+func certificates(all []*x509.Certificate) []sso.Certificate {
+	out := make([]sso.Certificate, len(all))
+	for i, c := range all {
+		sum := sha256.Sum256(c.Raw)
+		out[i] = sso.Certificate{SHA256: hex.EncodeToString(sum[:]), Until: c.NotAfter.UTC()}
+	}
+	return out
+}
+
+// URLProblem implements sso.SAML.
+func (p samlProviders) URLProblem(address string) string { return p.rules.CheckURL(address) }
+
+// Metadata implements sso.SAML.
+func (p samlProviders) Metadata(text string) (sso.SAMLMetadata, error) {
+	m, err := p.client.Metadata([]byte(text))
+	return sso.SAMLMetadata{EntityID: m.EntityID, SignOnURL: m.SignOnURL, Certificates: certificates(m.Certificates)}, samlError(err)
+}
+
+// Fetch implements sso.SAML.
+func (p samlProviders) Fetch(ctx context.Context, address string) (string, error) {
+	text, err := p.client.Fetch(ctx, address)
+	return string(text), samlError(err)
+}
+
+// Request implements sso.SAML.
+func (p samlProviders) Request(metadata string, us sso.SAMLParty, a sso.SAMLAsk) (string, error) {
+	m, err := p.client.Kept([]byte(metadata))
+	if err != nil {
+		return "", samlError(err)
+	}
+	to, err := p.client.Request(m, saml.Party(us), saml.Ask(a))
+	return to, samlError(err)
+}
+
+// Read implements sso.SAML.
+func (p samlProviders) Read(metadata string, us sso.SAMLParty, request, response string) (sso.SAMLSaid, bool, error) {
+	m, err := p.client.Kept([]byte(metadata))
+	if err != nil {
+		return sso.SAMLSaid{}, true, samlError(err)
+	}
+	said, err := p.client.Read(m, saml.Party(us), request, response)
+	return sso.SAMLSaid{
+		ID: said.ID, Until: said.Until, Name: said.Name, Persistent: said.Format == saml.Persistent, At: said.At, Contexts: said.Contexts, Attributes: said.Attributes,
+	}, errors.Is(err, saml.ErrSignature), samlError(err)
+}
+
+// Document implements sso.SAML.
+func (p samlProviders) Document(us sso.SAMLParty) []byte { return saml.Party(us).Document() }
+
+func samlError(err error) error {
+	const op = "ask sign-in provider"
+	e, ok := errors.AsType[*saml.Error](err)
+	if !ok {
+		return pam.Wrap(op, err)
+	}
+	kind, words := pam.AuthFailed, "The provider's answer was not accepted: "
+	switch {
+	case errors.Is(e.Kind, saml.ErrMetadata):
+		kind, words = pam.Unreachable, "The provider's metadata cannot be used: "
+	case errors.Is(e.Kind, saml.ErrRefused):
+		words = "The provider did not let you in: "
+	}
+	return &pam.Error{Kind: kind, Op: op, Public: words + e.Reason + ".", Err: err}
+}
+
+// readProvidersEvery is how often somebody looks which of them are due.
+const readProvidersEvery = time.Minute
+
+// readProviders reads again what providers say of themselves. It is no job
+// among the others: one that does not answer must not hold them up.
+func (s *Server) readProviders(ctx context.Context) error {
+	tick := time.NewTicker(readProvidersEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		s.try(ctx, "read providers' metadata", s.sso.ReadMetadata)
+	}
 }

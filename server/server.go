@@ -23,6 +23,7 @@ import (
 	"vaultpam/edge/sshproxy"
 	"vaultpam/edge/webterm"
 	"vaultpam/idp/oidc"
+	"vaultpam/idp/saml"
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
 	"vaultpam/internal/secret"
@@ -198,7 +199,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.sso = sso.New(sso.Deps{
-		Store: s.db, Sealer: s.vault, OIDC: providers{rules, oidc.New(rules, s.clock)}, URL: s.url, Counted: s.identity.Counted, Events: events, Observe: func(what string, err error) { s.metrics.vouched(what, err) }, ValidScope: identity.ValidScope,
+		Store: s.db, Sealer: s.vault, OIDC: providers{rules, oidc.New(rules, s.clock)}, SAML: samlProviders{rules, saml.New(rules, s.clock)}, URL: s.url, Counted: s.identity.Counted, Events: events, Observe: func(what string, err error) { s.metrics.vouched(what, err) }, ValidScope: identity.ValidScope,
 		Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Rand: rand.Reader,
 	})
 	s.webhooks = webhook.New(webhook.Deps{
@@ -338,6 +339,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("broker", func(ctx context.Context) error { s.broker.Run(ctx); return nil })
 	background.run("identity", s.identity.Run)
 	background.run("jobs", s.jobs)
+	background.run("providers", s.readProviders)
 	background.run("outbox", s.outbox.Run)
 	background.run("webhooks", s.webhooks.Run)
 	background.run("memory", giveBack)

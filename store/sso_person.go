@@ -54,14 +54,14 @@ func (db *DB) Unlink(ctx context.Context, id pam.OrgID, identity pam.IdentityID,
 	}, e)
 }
 
-const personQuery = `SELECT u.id, u.email, u.home_org_id, COALESCE(m.role, ''), COALESCE(m.status, ''), u.machine, u.instance_admin,
+const personQuery = `SELECT u.id, u.email, u.home_org_id, COALESCE(m.role, ''), COALESCE(m.status, ''), u.machine, u.instance_admin, u.password_hash <> '',
 	u.password_hash <> '' OR EXISTS (SELECT 1 FROM sso_identities i WHERE i.org_id = ? AND i.user_id = u.id)
 	FROM users u LEFT JOIN memberships m ON m.user_id = u.id AND m.org_id = ? WHERE `
 
 func scanPerson(r row) (sso.Person, error) {
 	var p sso.Person
 	var status org.Status
-	err := r.Scan(&p.User, &p.Email, &p.Home, &p.Role, &status, &p.Machine, &p.InstanceAdmin, &p.SignsIn)
+	err := r.Scan(&p.User, &p.Email, &p.Home, &p.Role, &status, &p.Machine, &p.InstanceAdmin, &p.Password, &p.SignsIn)
 	p.Active = status == org.Active
 	return p, err
 }
@@ -136,8 +136,8 @@ func (db *DB) Arrive(ctx context.Context, id pam.OrgID, a sso.Arrival, entries .
 			if n == 0 {
 				return again
 			}
-		} else if err := tx.mustTouch(ctx, pam.Conflict, `UPDATE sso_identities SET email = ?, last_login_at = ? WHERE org_id = ? AND identity_id = ? AND user_id = ?`,
-			a.Identity.Email, at, id, a.Identity.ID, user); err != nil {
+		} else if err := tx.mustTouch(ctx, pam.Conflict, `UPDATE sso_identities SET email = ?, last_login_at = ?, created_at = ? WHERE org_id = ? AND identity_id = ? AND user_id = ?`,
+			a.Identity.Email, at, micros(a.Identity.CreatedAt), id, a.Identity.ID, user); err != nil {
 			return again
 		}
 		for _, g := range a.Join {

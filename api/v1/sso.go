@@ -17,8 +17,8 @@ type SSOSettingsIn struct {
 // SSOProviderIn is what an administrator says of a provider.
 type SSOProviderIn struct {
 	Name           string    `json:"name" maxLength:"64"`
-	Type           string    `json:"type,omitempty" enum:"oidc" doc:"Default oidc; stays as it was made"`
-	Issuer         string    `json:"issuer,omitempty" maxLength:"2048" doc:"Exactly as the provider writes it"`
+	Type           string    `json:"type,omitempty" enum:"oidc,saml" doc:"Default oidc; stays as it was made"`
+	Issuer         string    `json:"issuer,omitempty" maxLength:"2048" doc:"Exactly as the provider writes it; of saml it stands in the metadata"`
 	ClientID       string    `json:"client_id,omitempty" maxLength:"256" doc:"Of oidc"`
 	ClientSecret   *string   `json:"client_secret,omitempty" maxLength:"4096" writeOnly:"true" doc:"Absent: as it was; empty: a client without one"`
 	Scopes         []string  `json:"scopes,omitempty" maxItems:"20" doc:"Beside openid; default profile, email"`
@@ -29,6 +29,17 @@ type SSOProviderIn struct {
 	DefaultRole    string    `json:"default_role,omitempty" enum:"admin,policy_manager,operator,auditor" doc:"Default operator"`
 	TrustMFA       bool      `json:"trust_mfa,omitempty" doc:"Its word (amr) that a second factor was shown counts"`
 	Enabled        bool      `json:"enabled,omitempty"`
+	SAML           *SAMLIn   `json:"saml,omitempty" doc:"Of saml"`
+}
+
+// SAMLIn is what only a provider of SAML 2.0 has.
+type SAMLIn struct {
+	Metadata         *string  `json:"metadata,omitempty" maxLength:"262144" writeOnly:"true" doc:"The provider's metadata, XML; absent: as it was"`
+	MetadataURL      string   `json:"metadata_url,omitempty" maxLength:"2048" doc:"Where it is read instead, now and once a day"`
+	SubjectAttribute string   `json:"subject_attribute,omitempty" maxLength:"256" doc:"Says who somebody is; default the persistent NameID"`
+	EmailAttribute   string   `json:"email_attribute,omitempty" maxLength:"256" doc:"Default those that are common"`
+	NameAttribute    string   `json:"name_attribute,omitempty" maxLength:"256" doc:"Default those that are common"`
+	MFAContexts      []string `json:"mfa_contexts,omitempty" maxItems:"20" doc:"AuthnContextClassRef that show a second factor; default those of REFEDS and Microsoft"`
 }
 
 // SSORule is what one value of the group claim gives.
@@ -41,7 +52,7 @@ type SSORule struct {
 // SSOProvider is somebody who vouches for people.
 type SSOProvider struct {
 	ID             string    `json:"id"`
-	Type           string    `json:"type" enum:"oidc"`
+	Type           string    `json:"type" enum:"oidc,saml"`
 	Name           string    `json:"name"`
 	Issuer         string    `json:"issuer"`
 	ClientID       string    `json:"client_id"`
@@ -54,9 +65,29 @@ type SSOProvider struct {
 	DefaultRole    string    `json:"default_role"`
 	TrustMFA       bool      `json:"trust_mfa"`
 	Enabled        bool      `json:"enabled"`
-	CallbackURL    string    `json:"callback_url" doc:"To be registered with the provider as redirect URI"`
+	CallbackURL    string    `json:"callback_url" doc:"To be registered with the provider as redirect URI, of saml as assertion consumer service"`
+	SAML           *SAML     `json:"saml,omitempty"`
 	CreatedAt      time.Time `json:"created_at"`
 	UpdatedAt      time.Time `json:"updated_at"`
+}
+
+// SAML is what only a provider of SAML 2.0 has.
+type SAML struct {
+	EntityID         string            `json:"entity_id" doc:"Ours, to be registered with the provider; our metadata is there"`
+	MetadataURL      string            `json:"metadata_url" doc:"Of the provider; empty: it was brought"`
+	SubjectAttribute string            `json:"subject_attribute"`
+	EmailAttribute   string            `json:"email_attribute"`
+	NameAttribute    string            `json:"name_attribute"`
+	MFAContexts      []string          `json:"mfa_contexts"`
+	Certificates     []SAMLCertificate `json:"certificates" doc:"By which the provider signs"`
+	ReadAt           *time.Time        `json:"read_at,omitempty" doc:"When the metadata was last asked for"`
+	Problem          string            `json:"problem" doc:"What was wrong then"`
+}
+
+// SAMLCertificate is one of a provider's.
+type SAMLCertificate struct {
+	SHA256   string    `json:"sha256" doc:"Hex, of the DER"`
+	NotAfter time.Time `json:"not_after"`
 }
 
 // SSOTest is whether a provider's documents can be read.
@@ -86,7 +117,7 @@ type SSOOffers struct {
 // SSOOffer is one of them.
 type SSOOffer struct {
 	ID   string `json:"id"`
-	Type string `json:"type" enum:"oidc" doc:"How one signs in by it"`
+	Type string `json:"type" enum:"oidc,saml" doc:"How one signs in by it"`
 	Name string `json:"name"`
 }
 
@@ -117,6 +148,8 @@ type SSOFinishIn struct {
 	Code       string `json:"code,omitempty" maxLength:"4096"`
 	Iss        string `json:"iss,omitempty" maxLength:"2048"`
 	Error      string `json:"error,omitempty" maxLength:"256"`
+	// The state is the RelayState then.
+	SAMLResponse string `json:"saml_response,omitempty" maxLength:"400000" doc:"Of saml, as the provider's page has posted it"`
 }
 
 // SSOFinish is a login by cookie, or an account that was linked.

@@ -146,13 +146,16 @@ func (c *console) document(w http.ResponseWriter, r *http.Request) {
 		if _, built := c.etags[p.file]; !built || !ok && p.path != "" {
 			continue
 		}
-		h := w.Header()
-		h.Set("Content-Security-Policy", p.csp())
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Permissions-Policy", permissions)
+		p.headers(w.Header())
 		c.write(w, r, p.file)
 		return
 	}
+}
+
+func (p page) headers(h http.Header) {
+	h.Set("Content-Security-Policy", p.csp())
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", permissions)
 }
 
 // file serves what documents load. A name with a hash in it is that content

@@ -164,3 +164,40 @@ func TestWithoutConsoleTheServerSaysHowToGetIt(t *testing.T) {
 		}
 	}
 }
+
+func TestResponseOfAProviderComesBackInThePage(t *testing.T) {
+	files := fstest.MapFS{"index.html": {Data: []byte("<head><title>index</title></head>")}, "index.html.br": {Data: []byte("compressed")}}
+	post := func(path, body string) *http.Response {
+		a := New(Deps{Clock: clock.Real{}, IDs: ids.NewSource(clock.Real{}, rand.Reader), Log: slog.New(slog.DiscardHandler), Console: files})
+		r := httptest.NewRequest("POST", path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Accept-Encoding", "br")
+		r.Header.Set("Origin", "https://idp.test")
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		return w.Result()
+	}
+	r := post("/login/callback/sso_1", "SAMLResponse=QUJD%2B%2F%3D%0D%0A&RelayState=state-1")
+	if got := text(t, r); got != `<head><title>index</title><meta name="saml-response" content="QUJD+/="><meta name="saml-state" content="state-1"></head>` {
+		t.Errorf("%s", got)
+	}
+	if csp := r.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "script-src 'self';") || r.Header.Get("Cache-Control") != "no-store" || len(r.Cookies()) != 0 {
+		t.Errorf("%v", r.Header)
+	}
+	// Nothing but what a response can be made of gets into the page.
+	for _, body := range []string{
+		"SAMLResponse=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&RelayState=%22%3E%3Cscript%3E", "SAMLResponse=" + strings.Repeat("A", maxPosted+1), "", "SAMLResponse=QUJ%00D",
+	} {
+		if got := text(t, post("/login/callback/sso_1", body)); got != `<head><title>index</title><meta name="saml-response" content=""><meta name="saml-state" content=""></head>` {
+			t.Errorf("%.60s: %.200s", body, got)
+		}
+	}
+	if r := post("/login/callback/sso_1", "SAMLResponse="+strings.Repeat("A", maxBody)); r.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("a large body: %d", r.StatusCode)
+	}
+	for _, path := range []string{"/", "/login/callback/", "/login/callback/sso_1/x", "/login"} {
+		if r := post(path, "SAMLResponse=QUJD"); r.StatusCode != http.StatusNotFound && r.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+	}
+}

@@ -330,7 +330,7 @@ func securityHeaders(h http.Header, hsts bool) {
 // notRouted answers what no route serves: the console where it is asked for,
 // 405 when the path exists with another method, else 404.
 func (a *API) notRouted(w http.ResponseWriter, r *http.Request) {
-	if a.serveConsole(w, r) {
+	if a.serveConsole(w, r) || a.servePosted(w, r) {
 		return
 	}
 	var allowed []string

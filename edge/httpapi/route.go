@@ -58,6 +58,9 @@ type route struct {
 
 func (rt route) has(f flags) bool { return rt.flags&f != 0 }
 
+// notJSON are the answers that are something else.
+var notJSON = map[reflect.Type]string{typeOf[chunkAnswer](): "application/octet-stream", typeOf[metadataAnswer](): "application/samlmetadata+xml"}
+
 // serve adds a route. h gets the actor as an argument.
 func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*O, error)) {
 	method, path, _ := strings.Cut(rt.endpoint, " ")
@@ -85,9 +88,9 @@ func serve[I, O any](a *API, rt route, h func(context.Context, pam.Actor, *I) (*
 		}
 		return out, nil
 	})
-	if typeOf[O]() == typeOf[chunkAnswer]() {
+	if media := notJSON[typeOf[O]()]; media != "" {
 		success := a.huma.OpenAPI().Paths[op.Path].Get.Responses[strconv.Itoa(rt.status)]
-		success.Content = map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}
+		success.Content = map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}
 		delete(success.Headers, "Content-Type")
 	}
 	if rt.body != nil {

@@ -47,6 +47,7 @@ func (a *API) routes() {
 	serve(a, route{"GET /me/ssh-keys", "Your SSH public keys", person, "-", ok, 0, nil}, a.listSSHKeys)
 	serve(a, route{"POST /me/ssh-keys", "Register an SSH public key", person, "-", created, sensitive, nil}, a.postSSHKey)
 	serve(a, route{"DELETE /me/ssh-keys/{id}", "Remove an SSH public key", person, "-", none, sensitive, nil}, a.deleteSSHKey)
+	serve(a, route{"GET /auth/saml/{id}/metadata", "Our metadata for a provider of SAML, the same whether or not there is one of that id", public, "", ok, 0, nil}, a.getSAMLMetadata)
 	serve(a, route{"GET /me/sso-identities", "Your accounts with providers that sign you in", person, "-", ok, 0, nil}, a.listOwnIdentities)
 	serve(a, route{"POST /me/sso-identities", "Begin to link one; it ends like a sign-in", person, "-", ok, sensitive | secrets, nil}, a.linkIdentity)
 	serve(a, route{"DELETE /me/sso-identities/{id}", "Unlink one; logins by it end", person, "-", none, sensitive, nil}, a.unlinkOwnIdentity)

@@ -63,7 +63,7 @@ func (a *API) finishSSO(ctx context.Context, _ pam.Actor, in *struct {
 	}
 	b := in.Body
 	who, err := a.SSO.Finish(ctx, sso.Finish{
-		Provider: pam.ProviderID(b.ProviderID), State: b.State, Code: b.Code, Issuer: b.Iss, Error: b.Error, Browser: in.Browser, Actor: actor,
+		Provider: pam.ProviderID(b.ProviderID), State: b.State, Code: b.Code, Issuer: b.Iss, Error: b.Error, SAMLResponse: b.SAMLResponse, Browser: in.Browser, Actor: actor,
 	}, sso.Client{From: callOf(ctx).from, RequestID: callOf(ctx).id})
 	if err != nil {
 		return nil, err
@@ -125,4 +125,18 @@ func (a *API) listIdentities(ctx context.Context, actor pam.Actor, in *Page) (*l
 
 func (a *API) unlinkIdentity(ctx context.Context, actor pam.Actor, in *ByID) (*nothing, error) {
 	return nil, a.SSO.Unlink(ctx, actor, pam.IdentityID(in.ID))
+}
+
+// metadataAnswer is our metadata, in XML.
+type metadataAnswer struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (a *API) getSAMLMetadata(_ context.Context, _ pam.Actor, in *ByID) (*metadataAnswer, error) {
+	text, err := a.SSO.SAMLDocument(pam.ProviderID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &metadataAnswer{ContentType: "application/samlmetadata+xml", Body: text}, nil
 }

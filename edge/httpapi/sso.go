@@ -21,6 +21,18 @@ func (a *API) providerOf(p sso.Provider) v1.SSOProvider {
 			out.Rules[i].GroupIDs[j] = string(g)
 		}
 	}
+	if p.SAML != nil {
+		out.SAML = &v1.SAML{
+			EntityID: a.SSO.EntityID(p.ID), MetadataURL: p.SAML.MetadataURL, SubjectAttribute: p.SAML.SubjectAttribute, EmailAttribute: p.SAML.EmailAttribute, NameAttribute: p.SAML.NameAttribute,
+			MFAContexts: p.SAML.MFAContexts, Certificates: make([]v1.SAMLCertificate, len(p.SAML.Certificates)),
+		}
+		for i, c := range p.SAML.Certificates {
+			out.SAML.Certificates[i] = v1.SAMLCertificate{SHA256: c.SHA256, NotAfter: c.Until}
+		}
+		if p.SAML.MetadataURL != "" {
+			out.SAML.ReadAt, out.SAML.Problem = moment(p.SyncedAt), p.SyncProblem
+		}
+	}
 	return out
 }
 
@@ -35,6 +47,14 @@ func providerSettings(in v1.SSOProviderIn) sso.Settings {
 	out := sso.Settings{
 		Name: in.Name, Kind: sso.Kind(in.Type), Issuer: in.Issuer, ClientID: in.ClientID, Scopes: in.Scopes, Domains: in.AllowedDomains, GroupClaim: in.GroupClaim,
 		Creates: in.CreateUsers, DefaultRole: pam.Role(in.DefaultRole), TrustsMFA: in.TrustMFA, Enabled: in.Enabled,
+	}
+	if in.SAML != nil {
+		out.SAML = &sso.SAMLSettings{
+			MetadataURL: in.SAML.MetadataURL, SubjectAttribute: in.SAML.SubjectAttribute, EmailAttribute: in.SAML.EmailAttribute, NameAttribute: in.SAML.NameAttribute, MFAContexts: in.SAML.MFAContexts,
+		}
+		if in.SAML.Metadata != nil {
+			out.SAML.Metadata = *in.SAML.Metadata
+		}
 	}
 	for _, r := range in.Rules {
 		rule := sso.Rule{Value: r.Value, Role: pam.Role(r.Role)}
@@ -111,10 +131,14 @@ func (a *API) patchProvider(ctx context.Context, actor pam.Actor, in *change) (*
 		return nil, err
 	}
 	was := a.providerOf(old)
-	body, err := decode[v1.SSOProviderIn](a, v1.SSOProviderIn{
+	base := v1.SSOProviderIn{
 		Name: was.Name, Type: was.Type, Issuer: was.Issuer, ClientID: was.ClientID, Scopes: was.Scopes, AllowedDomains: was.AllowedDomains, GroupClaim: was.GroupClaim, Rules: was.Rules,
 		CreateUsers: was.CreateUsers, DefaultRole: was.DefaultRole, TrustMFA: was.TrustMFA, Enabled: was.Enabled,
-	}, in.RawBody)
+	}
+	if x := was.SAML; x != nil {
+		base.SAML = &v1.SAMLIn{MetadataURL: x.MetadataURL, SubjectAttribute: x.SubjectAttribute, EmailAttribute: x.EmailAttribute, NameAttribute: x.NameAttribute, MFAContexts: x.MFAContexts}
+	}
+	body, err := decode[v1.SSOProviderIn](a, base, in.RawBody)
 	if err != nil {
 		return nil, err
 	}

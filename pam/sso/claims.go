@@ -20,6 +20,14 @@ type newcomer struct {
 	arrival Arrival
 	now     time.Time
 	c       Client
+	renewed bool // the identity counts again
+}
+
+// renew makes an identity count that is older than whoever vouches now.
+func (w *newcomer) renew() {
+	if w.arrival.Identity.CreatedAt.Before(w.p.since()) {
+		w.arrival.Identity.CreatedAt, w.renewed = w.now, true
+	}
 }
 
 // make gives the subject to the person.
@@ -105,6 +113,8 @@ func texts(v any) []string {
 	switch v := v.(type) {
 	case string:
 		return []string{v}
+	case []string:
+		return v
 	case []any:
 		out := make([]string, 0, len(v))
 		for _, x := range v {
@@ -182,7 +192,7 @@ func (w *newcomer) entries(s *Service) []audit.Entry {
 	} else if w.arrival.Role != "" {
 		note(audit.RoleAssignmentChanged, who, map[string]any{"from": string(w.arrival.RoleWas), "to": string(w.arrival.Role)})
 	}
-	if w.arrival.New {
+	if w.arrival.New || w.renewed {
 		note(audit.SSOIdentityLinked, who, map[string]any{"issuer": w.p.Issuer, "subject": w.claims.Subject, "linked_by": w.arrival.Identity.LinkedBy})
 	}
 	for _, g := range w.arrival.Join {

@@ -3,6 +3,7 @@ package sso
 import (
 	"context"
 	"strings"
+	"time"
 
 	"vaultpam/internal/naming"
 	"vaultpam/pam"
@@ -14,17 +15,31 @@ type Kind string
 // The kinds of providers.
 const (
 	KindOIDC Kind = "oidc" // OpenID Connect; the issuer is an address
+	KindSAML Kind = "saml" // SAML 2.0; the issuer is an entity id
 )
 
 // Details are the settings that one kind alone has, as the store keeps them;
 // those of other kinds are nil.
-type Details struct{}
+type Details struct {
+	SAML *SAMLSettings `json:"saml,omitempty"`
+}
+
+// since is from when on an identity counts by itself: from the last time that
+// somebody changed by hand who can say whose it is. Where the issuer is an
+// address, only the one at that address ever can, and the time is zero.
+func (d Details) since() time.Time {
+	if d.SAML != nil {
+		return d.SAML.Since
+	}
+	return time.Time{}
+}
 
 // kind is what differs from one kind of provider to the next. Whatever follows
 // from the Claims of somebody is the same for all.
 type kind interface {
-	// check says what is not acceptable of in, and makes it what is kept.
-	check(ps *pam.Problems, in *Settings)
+	// check says what is not acceptable of in, and makes it what is kept. What is
+	// not given stays as it was.
+	check(ctx context.Context, ps *pam.Problems, in *Settings, was Settings)
 	// test says whether the provider can be used now; the error says what is wrong.
 	test(ctx context.Context, p Provider) error
 	// begin is where a person's browser goes to sign in.
@@ -35,8 +50,11 @@ type kind interface {
 }
 
 func (s *Service) kind(op string, k Kind) (kind, error) {
-	if k == KindOIDC {
+	switch k {
+	case KindOIDC:
 		return oidc{s}, nil
+	case KindSAML:
+		return saml{s}, nil
 	}
 	var ps pam.Problems
 	ps.Add("type", "is not a type of provider")
@@ -50,7 +68,7 @@ func (s oidc) trust(p Provider) Trust {
 	return Trust{Issuer: p.Issuer, ClientID: p.ClientID, Scopes: p.Scopes, RedirectURL: s.CallbackURL(p.ID)}
 }
 
-func (s oidc) check(ps *pam.Problems, in *Settings) {
+func (s oidc) check(_ context.Context, ps *pam.Problems, in *Settings, _ Settings) {
 	if p := s.OIDC.URLProblem(in.Issuer); p != "" {
 		ps.Add("issuer", p)
 	}

@@ -152,6 +152,7 @@ func (w way) derived(use string) string {
 type Finish struct {
 	Provider                   pam.ProviderID // whose redirect address it was
 	State, Code, Issuer, Error string
+	SAMLResponse               string    // base64, as the browser has brought it
 	Browser                    string    // what it has kept
 	Actor                      pam.Actor // who is signed in there; nobody: no User
 }
@@ -266,6 +267,7 @@ func (s *Service) link(ctx context.Context, op string, w *newcomer, user pam.Use
 	taken, err := s.Store.Identity(ctx, w.p.Org, w.p.Issuer, w.claims.Subject)
 	if err == nil && taken.User == user {
 		w.arrival.Identity = taken
+		w.renew()
 		return nil
 	}
 	if err == nil {
@@ -310,6 +312,9 @@ func (s *Service) find(ctx context.Context, op string, w *newcomer) error {
 		if err == nil && !w.person.Active {
 			err = pam.Errorf(pam.AuthFailed, op, "You are no active member of this organization.")
 		}
+		if err == nil && known.CreatedAt.Before(w.p.since()) {
+			err = s.again(ctx, op, w)
+		}
 		return err
 	}
 	if !pam.Is(err, pam.NotFound) {
@@ -341,6 +346,25 @@ func (s *Service) find(ctx context.Context, op string, w *newcomer) error {
 		return pam.Errorf(pam.AuthFailed, op, "You have roles in safes from before this provider was believed. Ask a manager of each to confirm yours.")
 	}
 	w.make(s, ByEmail)
+	return nil
+}
+
+// again says whether a subject is still whom it was before an administrator
+// changed who signs for it: an entity id is only a name, which anybody can give
+// to keys of their own. The same as for an address holds (see find), but that
+// the account itself is no other way to sign in.
+func (s *Service) again(ctx context.Context, op string, w *newcomer) error {
+	if p := w.person; p.Password || p.Home != w.p.Org || p.Machine || p.InstanceAdmin || p.Role == pam.Owner {
+		return pam.Errorf(pam.AuthFailed, op, "The provider's keys have been changed since you linked this account. Sign in with your password, and link it again in your profile.")
+	}
+	before, err := s.Store.HeldBefore(ctx, w.p.Org, w.person.User, w.p.since())
+	if err != nil {
+		return err
+	}
+	if before {
+		return pam.Errorf(pam.AuthFailed, op, "The provider's keys have been changed, and you have roles in safes from before. Ask a manager of each to confirm yours.")
+	}
+	w.renew()
 	return nil
 }
 

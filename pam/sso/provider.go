@@ -3,7 +3,6 @@ package sso
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -67,7 +66,7 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, clientSe
 	if in.Kind == "" {
 		in.Kind = KindOIDC
 	}
-	in, err := s.check(op, a, in)
+	in, err := s.check(ctx, op, a, in, Settings{})
 	if err != nil {
 		return Provider{}, err
 	}
@@ -117,7 +116,7 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.ProviderID, ve
 		ps.Add("type", "stays as it was made")
 		return Provider{}, ps.Err(op)
 	}
-	if in, err = s.check(op, a, in); err != nil {
+	if in, err = s.check(ctx, op, a, in, old.Settings); err != nil {
 		return Provider{}, err
 	}
 	// The secret is for the one that it was made by, and is sent to nobody else.
@@ -259,10 +258,10 @@ func (s *Service) gives(ctx context.Context, op string, a pam.Actor, groups []pa
 }
 
 // bringing are the settings that decide who comes into a group.
-var bringing = []string{"issuer", "client_id", "client_secret", "allowed_domains", "group_claim", "rules", "create_users", "enabled", "details"}
+var bringing = []string{"issuer", "client_id", "client_secret", "allowed_domains", "group_claim", "rules", "create_users", "enabled", "saml.metadata", "saml.metadata_url", "saml.subject_attribute", "saml.email_attribute"}
 
 // trusting are those that decide who vouches, and for whom.
-var trusting = []string{"issuer", "client_id", "allowed_domains", "enabled", "details"}
+var trusting = []string{"issuer", "client_id", "allowed_domains", "enabled", "saml.metadata", "saml.metadata_url", "saml.subject_attribute", "saml.email_attribute"}
 
 func differences(a, b Settings) []string {
 	var out []string
@@ -284,12 +283,14 @@ func differences(a, b Settings) []string {
 	note("default_role", a.DefaultRole != b.DefaultRole)
 	note("trust_mfa", a.TrustsMFA != b.TrustsMFA)
 	note("enabled", a.Enabled != b.Enabled)
-	note("details", !reflect.DeepEqual(a.Details, b.Details))
+	if a.SAML != nil && b.SAML != nil {
+		a.SAML.differences(*b.SAML, note)
+	}
 	return out
 }
 
 // check says what is not acceptable, and returns in as it is kept.
-func (s *Service) check(op string, a pam.Actor, in Settings) (Settings, error) {
+func (s *Service) check(ctx context.Context, op string, a pam.Actor, in, was Settings) (Settings, error) {
 	var ps pam.Problems
 	if p := naming.Problem(in.Name); p != "" {
 		ps.Add("name", p)
@@ -298,7 +299,7 @@ func (s *Service) check(op string, a pam.Actor, in Settings) (Settings, error) {
 	if err != nil {
 		return in, err
 	}
-	k.check(&ps, &in)
+	k.check(ctx, &ps, &in, was)
 	for i, d := range in.Domains {
 		in.Domains[i] = strings.ToLower(strings.TrimPrefix(d, "@"))
 	}
@@ -317,7 +318,7 @@ func (s *Service) check(op string, a pam.Actor, in Settings) (Settings, error) {
 		ps.Add("rules", fmt.Sprintf("are more than %d", MaxRules))
 		return in, ps.Err(op)
 	}
-	if len(in.Rules) > 0 && in.GroupClaim == "" {
+	if len(in.Rules) > 0 && in.GroupClaim == "" && in.Kind == KindOIDC { // others have names that are common
 		ps.Add("group_claim", "is needed for rules")
 	}
 	highest := in.DefaultRole

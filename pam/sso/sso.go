@@ -122,6 +122,7 @@ type Person struct {
 	Active        bool
 	Machine       bool
 	InstanceAdmin bool
+	Password      bool // has one
 	SignsIn       bool // by a password, or by an account that is linked here
 }
 
@@ -177,6 +178,19 @@ type Store interface {
 	// logins that rest on it end, and the sessions opened with them.
 	UpdateSSOProvider(ctx context.Context, org pam.OrgID, p Provider, version int64, g Gives, ends bool, e audit.Entry) error
 	DeleteSSOProvider(ctx context.Context, org pam.OrgID, id pam.ProviderID, version int64, e audit.Entry) error
+	// StaleProviders are the enabled ones of a kind, of all organizations, that no
+	// job has read since before; the longest ago first, at most limit.
+	StaleProviders(ctx context.Context, k Kind, before time.Time, limit int) ([]Provider, error)
+	// ClaimSync says whether it is for the caller to read what a provider says: no
+	// one else has since before. It notes that it was done at now.
+	ClaimSync(ctx context.Context, org pam.OrgID, id pam.ProviderID, before, now time.Time) (bool, error)
+	// NoteSync keeps what was wrong; "" for nothing.
+	NoteSync(ctx context.Context, org pam.OrgID, id pam.ProviderID, problem string) error
+	// TakeDetails replaces the details of a provider that still has version, else
+	// it is a Precondition.
+	TakeDetails(ctx context.Context, org pam.OrgID, p Provider, version int64, e audit.Entry) error
+	// TakeAssertion is a Conflict for one that was taken before.
+	TakeAssertion(ctx context.Context, org pam.OrgID, id pam.ProviderID, assertion [32]byte, until, now time.Time) error
 	SSOOnly(ctx context.Context, org pam.OrgID) (bool, error)
 	// SetSSOOnly is a Conflict where no provider is enabled.
 	SetSSOOnly(ctx context.Context, org pam.OrgID, only bool, e audit.Entry) error
@@ -266,6 +280,7 @@ type Deps struct {
 	Store  Store
 	Sealer pam.Sealer
 	OIDC   OIDC
+	SAML   SAML
 	URL    func() string // under which people reach the console, without a slash at its end
 	// Counted says whether a failure from there is to be written by itself:
 	// beyond a limit, failures are counted and written together.

@@ -178,6 +178,7 @@ var scenarios = []row{
 	{"GET /org/sso/identities", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/sso/identities")},
 	{"DELETE /org/sso/identities/{id}", "401 404 403 403 403 403 403 404 404 403 403 403 404", path("/org/sso/identities/idn_x")},
 	{"GET /auth/sso/{organization}", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/auth/sso/nobody-here")},
+	{"GET /auth/saml/{id}/metadata", "404 404 404 404 404 404 404 404 404 404 404 404 404", path("/auth/saml/sso_x/metadata")},
 	{"POST /auth/sso/start", "404 404 404 404 404 404 404 404 404 404 404 404 404", func(*world, *caller) ask {
 		return ask{path: "/auth/sso/start", body: v1.SSOStartIn{Organization: "nobody-here", ProviderID: "sso_x"}}
 	}},
