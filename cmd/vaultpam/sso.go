@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -18,6 +19,7 @@ var providers = noun[v1.SSOProvider]{
 	columns: []column[v1.SSOProvider]{
 		{"ID", func(p v1.SSOProvider) string { return p.ID }},
 		{"NAME", func(p v1.SSOProvider) string { return p.Name }},
+		{"TYPE", func(p v1.SSOProvider) string { return p.Type }},
 		{"ISSUER", func(p v1.SSOProvider) string { return p.Issuer }},
 		{"ENABLED", func(p v1.SSOProvider) string { return fmt.Sprint(p.Enabled) }},
 		{"CALLBACK", func(p v1.SSOProvider) string { return p.CallbackURL }},
@@ -25,7 +27,7 @@ var providers = noun[v1.SSOProvider]{
 }
 
 func (a *app) ssoCommand() *cobra.Command {
-	cmd := providers.command(a, providers.action(a, "test", "See whether a provider's documents can be read"), a.ssoSecretCommand(), a.ssoOnlyCommand(), a.ssoAccountsCommand())
+	cmd := providers.command(a, providers.action(a, "test", "See whether a provider's documents can be read"), a.ssoSecretCommand(), a.ssoCreateSAMLCommand(), a.ssoMetadataCommand(), a.ssoOnlyCommand(), a.ssoAccountsCommand())
 	cmd.Use, cmd.Aliases, cmd.Short = "sso", nil, "List and change who vouches for people (single sign-on)"
 	for _, sub := range cmd.Commands() {
 		sub.Use = strings.Replace(sub.Use, "ID|SLUG", "ID|NAME", 1)
@@ -50,6 +52,79 @@ func (a *app) ssoSecretCommand() *cobra.Command {
 			}
 			return providers.with(cmd, a, argv[0], func(c *client.Client, id string) error {
 				v, err := client.Patch[v1.SSOProvider](cmd.Context(), c, providers.path+"/"+id, map[string]any{"client_secret": text})
+				return one(cmd, a, v, err)
+			})
+		},
+	}
+}
+
+// metadataOf is what says where a provider's metadata is: an address, or a file
+// ("-" is standard input).
+func metadataOf(ref string) (*v1.SAMLIn, error) {
+	if strings.HasPrefix(ref, "https://") || strings.HasPrefix(ref, "http://") {
+		return &v1.SAMLIn{MetadataURL: ref}, nil
+	}
+	in := os.Stdin
+	if ref != "-" {
+		var err error
+		if in, err = os.Open(ref); err != nil {
+			return nil, err
+		}
+		defer in.Close()
+	}
+	text, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	document := string(text)
+	return &v1.SAMLIn{Metadata: &document}, err
+}
+
+func (a *app) ssoCreateSAMLCommand() *cobra.Command {
+	in := v1.SSOProviderIn{Type: "saml"}
+	var subject string
+	var disabled bool
+	cmd := &cobra.Command{
+		Use: "create-saml NAME FILE|URL", Short: "Believe a provider of SAML 2.0, by its metadata", Args: args(cobra.ExactArgs(2)),
+		Long:    "Believe a provider of SAML 2.0, by its metadata: a file, - for standard input, or an address, where it is read again each day. Prints what the provider is to be given: our entity id, at which our metadata is, and the address for responses.",
+		Example: "  vaultpam sso create-saml \"Corp\" https://idp.example.com/metadata --domain example.com --create-users",
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
+			var err error
+			if in.SAML, err = metadataOf(argv[1]); err != nil {
+				return err
+			}
+			in.Name, in.Enabled, in.SAML.SubjectAttribute = argv[0], !disabled, subject
+			return a.stepUp(cmd, c, func() error {
+				v, err := client.Post[v1.SSOProvider](cmd.Context(), c, providers.path, in)
+				if err != nil || a.output == "json" || v.SAML == nil {
+					return one(cmd, a, v, err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s\nEntity ID and metadata: %s\nACS:                    %s\n", v.ID, v.SAML.EntityID, v.CallbackURL)
+				return nil
+			})
+		}),
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&in.AllowedDomains, "domain", nil, "a domain of the addresses that it may vouch for; without any, none counts")
+	f.BoolVar(&in.CreateUsers, "create-users", false, "make users of people who are not here yet")
+	f.StringVar(&in.GroupClaim, "group-attribute", "", "the attribute whose values the rules are about; default those that are common")
+	f.StringVar(&subject, "subject-attribute", "", "the attribute that says who somebody is; default the persistent NameID")
+	f.BoolVar(&disabled, "disabled", false, "let nobody sign in by it yet")
+	return cmd
+}
+
+func (a *app) ssoMetadataCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "set-metadata ID|NAME FILE|URL", Short: "Replace the metadata of a provider of SAML 2.0", Args: args(cobra.ExactArgs(2)),
+		Long: "Replace the metadata of a provider of SAML 2.0 by a file, - for standard input, or an address. With keys that it did not have, people with a password link their account again, and managers of Safes confirm the others.",
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			in, err := metadataOf(argv[1])
+			if err != nil {
+				return err
+			}
+			change := map[string]any{"metadata_url": in.MetadataURL}
+			if in.Metadata != nil {
+				change["metadata"] = *in.Metadata
+			}
+			return providers.with(cmd, a, argv[0], func(c *client.Client, id string) error {
+				v, err := client.Patch[v1.SSOProvider](cmd.Context(), c, providers.path+"/"+id, map[string]any{"saml": change})
 				return one(cmd, a, v, err)
 			})
 		},

@@ -311,11 +311,13 @@ func TestAttackHonestResponseForSomethingElse(t *testing.T) {
 	}
 	w.refused(w.asks("_another", false), saml.ErrResponse, "another request")
 	for reason, change := range map[string]func(a *xsaml.Assertion){
-		"for somebody else":               func(a *xsaml.Assertion) { a.Conditions.AudienceRestrictions[0].Audience.Value = "https://other.test" },
-		"whom it is for":                  func(a *xsaml.Assertion) { a.Conditions.AudienceRestrictions = nil },
-		"meant for another address":       func(a *xsaml.Assertion) { data(a).Recipient = "https://other.test/acs" },
-		"answers another request":         func(a *xsaml.Assertion) { data(a).InResponseTo = "" },
-		"who may show it":                 func(a *xsaml.Assertion) { a.Subject.SubjectConfirmations[0].Method = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches" },
+		"for somebody else":         func(a *xsaml.Assertion) { a.Conditions.AudienceRestrictions[0].Audience.Value = "https://other.test" },
+		"whom it is for":            func(a *xsaml.Assertion) { a.Conditions.AudienceRestrictions = nil },
+		"meant for another address": func(a *xsaml.Assertion) { data(a).Recipient = "https://other.test/acs" },
+		"answers another request":   func(a *xsaml.Assertion) { data(a).InResponseTo = "" },
+		"who may show it": func(a *xsaml.Assertion) {
+			a.Subject.SubjectConfirmations[0].Method = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"
+		},
 		"is from another provider":        func(a *xsaml.Assertion) { a.Issuer.Value = "https://other.test" },
 		"it lacks something":              func(a *xsaml.Assertion) { a.AuthnStatements = nil },
 		"it is not valid yet":             func(a *xsaml.Assertion) { a.IssueInstant = w.now.Add(2 * time.Minute) },
@@ -323,8 +325,11 @@ func TestAttackHonestResponseForSomethingElse(t *testing.T) {
 		"expired, or is not valid yet":    func(a *xsaml.Assertion) { a.Conditions.NotBefore = w.now.Add(2 * time.Minute) },
 		"it has expired, or is not valid": func(a *xsaml.Assertion) { data(a).NotOnOrAfter = w.now.Add(-2 * time.Minute) },
 		"when it asked who you are":       func(a *xsaml.Assertion) { a.AuthnStatements[0].AuthnInstant = w.now.Add(time.Hour) },
-		"session has ended":               func(a *xsaml.Assertion) { end := w.now.Add(-time.Hour); a.AuthnStatements[0].SessionNotOnOrAfter = &end },
-		"its subject is too long":         func(a *xsaml.Assertion) { a.Subject.NameID.Value = strings.Repeat("x", 257) },
+		"session has ended": func(a *xsaml.Assertion) {
+			end := w.now.Add(-time.Hour)
+			a.AuthnStatements[0].SessionNotOnOrAfter = &end
+		},
+		"its subject is too long": func(a *xsaml.Assertion) { a.Subject.NameID.Value = strings.Repeat("x", 257) },
 	} {
 		w.refused(before(change), saml.ErrResponse, reason)
 	}

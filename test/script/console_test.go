@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"vaultpam/test/provider"
+	"vaultpam/test/samlprovider"
 	"vaultpam/test/target"
 )
 
@@ -30,6 +31,7 @@ type consoleWorld struct {
 	Chromium string         `json:"chromium"`
 	Target   *consoleTarget `json:"target"`
 	IDP      *consoleIDP    `json:"idp"`
+	SAML     *consoleSAML   `json:"saml"`
 }
 
 // consoleIDP is a provider that lets somebody in without asking; getting Person
@@ -39,6 +41,12 @@ type consoleIDP struct {
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
 	Person       string `json:"person"`
+}
+
+// consoleSAML is a provider of SAML that sends everybody back as nora.
+type consoleSAML struct {
+	MetadataURL string `json:"metadata_url"`
+	Metadata    string `json:"metadata"`
 }
 
 // consoleTarget is a real sshd and a login there.
@@ -112,11 +120,13 @@ func TestConsole(t *testing.T) {
 				idp.Person(r.FormValue("sub"), r.FormValue("email"), nil)
 			}))
 			defer person.Close()
+			saml := samlprovider.Start(t)
+			saml.Person("nora", "nora@corp.test", "ops")
 			shots := filepath.Join(dir, "shots", name)
 			must(t, os.RemoveAll(shots))
 			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, printed.URL, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
-			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}})
+			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}})
 			must(t, err)
 			within, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()

@@ -370,3 +370,94 @@ func TestMetadataAtAnAddressIsReadAgain(t *testing.T) {
 		}
 	}
 }
+
+// How a person has shown who they are, and when, is what the provider says.
+func TestWordOfSAMLOnFactorsAndTimes(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner, idp := p.owner(), samlprovider.Start(t)
+	knows(p, idp)
+	made := owner.trusts(idp, func(in *v1.SSOProviderIn) { in.CreateUsers, in.AllowedDomains = true, []string{"corp.test"} })
+	slug := owner.slug()
+	idp.Person("x", "x@corp.test")
+	enters := func(fresh bool) *caller { return p.entered(p.visits(idp, slug, made.ID, fresh).returns()) }
+	who := enters(false)
+	demo := owner.safe("Demo").ID
+	owner.joins(demo, who, "operator")
+	owner.rule(v1.PolicyIn{Action: "allow", Conditions: v1.PolicyConditions{MFARequired: true}, SafeIDs: []string{demo}})
+	launch := func(c *caller) answer { return c.call("POST", "/sessions", v1.SessionIn{SafeID: demo}) }
+	context := func(class string) {
+		idp.Set(func(s *samlprovider.Provider) { s.Contexts = []string{class} })
+	}
+	context("https://refeds.org/profile/mfa")
+	launch(enters(false)).want(http.StatusForbidden) // its word is not believed yet
+	owner.call("PATCH", "/org/sso/providers/"+made.ID, map[string]any{"trust_mfa": true}).want(http.StatusOK)
+	launch(enters(false)).want(http.StatusCreated)
+	context("urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport")
+	launch(enters(false)).want(http.StatusForbidden)
+	owner.call("PATCH", "/org/sso/providers/"+made.ID, map[string]any{"saml": map[string]any{"mfa_contexts": []string{"https://corp.test/strong"}}}).want(http.StatusOK)
+	context("https://refeds.org/profile/mfa")
+	launch(enters(false)).want(http.StatusForbidden)
+	context("https://corp.test/strong")
+	launch(enters(false)).want(http.StatusCreated)
+
+	key := func(c *caller) answer {
+		return c.call("POST", "/me/ssh-keys", v1.SSHKeyIn{Name: "x", PublicKey: newPublicKey()})
+	}
+	key(enters(false)).want(http.StatusForbidden, "STEP_UP_REQUIRED") // it asked an hour ago
+	key(enters(true)).want(http.StatusCreated)
+	idp.Set(func(s *samlprovider.Provider) {
+		s.Before = func(a *saml.Assertion) { a.AuthnStatements[0].AuthnInstant = time.Now().Add(-time.Hour) }
+	})
+	if a := p.visits(idp, slug, made.ID, true).returns(); a.status != http.StatusUnauthorized || !strings.Contains(string(a.body), "asked you again") {
+		t.Errorf("a provider that did not ask: %d %s", a.status, a.body)
+	}
+}
+
+// People are known by an attribute where the provider has no lasting names.
+func TestPeopleAreKnownByAnAttribute(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner, idp := p.owner(), samlprovider.Start(t)
+	knows(p, idp)
+	made := owner.trusts(idp, func(in *v1.SSOProviderIn) {
+		in.CreateUsers, in.AllowedDomains, in.SAML.SubjectAttribute = true, []string{"corp.test"}, "urn:oasis:names:tc:SAML:attribute:subject-id"
+	})
+	slug := owner.slug()
+	somebody := func(id ...string) {
+		idp.Set(func(s *samlprovider.Provider) {
+			s.Session = saml.Session{NameID: "for-a-day", NameIDFormat: "urn:oasis:names:tc:SAML:2.0:nameid-format:transient", UserEmail: "x@corp.test"}
+			s.Before = func(a *saml.Assertion) {
+				at := saml.Attribute{Name: "urn:oasis:names:tc:SAML:attribute:subject-id"}
+				for _, v := range id {
+					at.Values = append(at.Values, saml.AttributeValue{Type: "xs:string", Value: v})
+				}
+				a.AttributeStatements[0].Attributes = append(a.AttributeStatements[0].Attributes, at)
+			}
+		})
+	}
+	for _, none := range [][]string{nil, {""}, {"a", "b"}, {strings.Repeat("x", 257)}, {"a\u202eb"}} {
+		somebody(none...)
+		p.visits(idp, slug, made.ID, false).returns().want(http.StatusUnauthorized)
+	}
+	somebody("x-1")
+	who := p.entered(p.visits(idp, slug, made.ID, false).returns())
+	if again := p.entered(p.visits(idp, slug, made.ID, false).returns()); again.id != who.id {
+		t.Error("somebody else")
+	}
+	// The command line makes one, and gives it other metadata.
+	env := []string{"XDG_CONFIG_HOME=" + t.TempDir(), "VAULTPAM_TOKEN=" + owner.token, "VAULTPAM_BASE_URL=" + p.base, "VAULTPAM_ORG_ID="}
+	for _, c := range []struct {
+		in, want string
+		argv     []string
+	}{
+		{"", "/metadata", []string{"sso", "create-saml", "Second", idp.URL, "--domain", "corp.test", "--disabled"}},
+		{string(idp.Metadata()), `"metadata_url": ""`, []string{"sso", "set-metadata", "Second", "-", "-o", "json"}},
+		{"", "saml", []string{"sso", "list"}},
+		{"", "", []string{"sso", "remove", "Second", "--yes"}},
+	} {
+		if out, errs, status := run(t, env, c.in, binary(t), c.argv...); status != 0 || !strings.Contains(out, c.want) {
+			t.Errorf("%v: %d %s%s", c.argv, status, out, errs)
+		}
+	}
+}

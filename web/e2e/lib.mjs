@@ -15,7 +15,7 @@ let browser;
 const problems = [];
 
 // Our own server, by either of its names, and the provider that a person is sent to.
-const ours = (url) => [world.base, world.base.replace("127.0.0.1", "localhost"), world.idp?.issuer].some((u) => u && new URL(u).host === new URL(url).host);
+const ours = (url) => [world.base, world.base.replace("127.0.0.1", "localhost"), world.idp?.issuer, world.saml?.metadata_url].some((u) => u && new URL(u).host === new URL(url).host);
 
 /** Opens a window of its own. What its pages complain of is a problem. */
 export async function open(options = {}) {

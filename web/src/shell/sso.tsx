@@ -88,6 +88,13 @@ export function SingleSignOn({ email }: { email: string }) {
   );
 }
 
+/** What a provider of SAML has posted, which the server has put into the page. */
+const posted = (name: string) => {
+  const meta = document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`);
+  meta?.remove();
+  return meta?.content;
+};
+
 /** Where a provider sends people back to: /login/callback/{provider}. */
 export function Callback() {
   const { t } = useTranslation();
@@ -95,7 +102,10 @@ export function Callback() {
   const [came] = useState(() => {
     const q = new URLSearchParams(location.search);
     history.replaceState(history.state, "", location.pathname);
-    return { provider_id: location.pathname.split("/").at(-1) ?? "", state: q.get("state") ?? "", code: q.get("code") ?? undefined, iss: q.get("iss") ?? undefined, error: q.get("error") ?? undefined };
+    const response = posted("saml-response");
+    const provider_id = location.pathname.split("/").at(-1) ?? "";
+    if (response !== undefined) return { provider_id, state: posted("saml-state") ?? "", saml_response: response };
+    return { provider_id, state: q.get("state") ?? "", code: q.get("code") ?? undefined, iss: q.get("iss") ?? undefined, error: q.get("error") ?? undefined };
   });
   const { error } = useQuery({
     queryKey: ["sso", "finish"],

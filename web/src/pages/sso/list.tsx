@@ -68,7 +68,9 @@ function Providers() {
                 <RowLink to={`/organization/sso/${p.id}`}>
                   <span className="name">{p.name}</span>
                 </RowLink>
-                <p className="name text-muted">{p.issuer}</p>
+                <p className="text-muted">
+                  {t(`sso.types.${p.type}`)} · <span className="name">{p.issuer}</span>
+                </p>
                 {tested[p.id] && !tested[p.id]!.ok && <p className="text-danger-text">{tested[p.id]!.problem}</p>}
               </div>
               <Badge tone={p.enabled ? "good" : "quiet"}>{t(p.enabled ? "sso.on" : "sso.off")}</Badge>
