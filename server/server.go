@@ -180,7 +180,7 @@ func (s *Server) assemble() error {
 	}
 	events := s.db.Audit()
 	s.identity = identity.New(s.db, events, passwords, s.scribe, s.clock, s.ids, rand.Reader, s.log, identity.Options{
-		LoginTTL: s.cfg.LoginTTL, ConsoleTTL: s.cfg.ConsoleTTL, ConsoleIdle: s.cfg.ConsoleIdle, Shared: s.cfg.DatabaseURL != "", Sealer: s.vault,
+		LoginTTL: s.cfg.LoginTTL, ConsoleTTL: s.cfg.ConsoleTTL, ConsoleIdle: s.cfg.ConsoleIdle, Shared: s.cfg.DatabaseURL != "", Sealer: s.vault, Origin: s.url,
 	})
 	s.orgs = org.New(s.db, passwords, s.scribe, s.clock, s.ids)
 	channels, err := s.channels()
@@ -274,7 +274,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 func (s *Server) sshServer(hostKeys []ssh.Signer) *sshproxy.Server {
 	return sshproxy.New(sshproxy.Deps{
 		Identity: s.identity, Door: s.broker, Approvals: approvals{s}, HostKeys: hostKeys, Proxies: s.cfg.proxies(),
-		Limiter: s.limiter, Log: s.log,
+		Limiter: s.limiter, Log: s.log, URL: s.url,
 	})
 }
 

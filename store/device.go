@@ -9,12 +9,12 @@ import (
 	"vaultpam/pam/identity"
 )
 
-const deviceColumns = `id, code_hash, user_code, name, client_ip, user_agent, status, user_id, approved_by, step_up_at, created_at, expires_at, only_org, sso_provider, sso_identity, sso_mfa`
+const deviceColumns = `id, code_hash, user_code, name, client_ip, user_agent, status, user_id, approved_by, step_up_at, created_at, expires_at, only_org, sso_provider, sso_identity, sso_mfa, wants_user`
 
 func scanDevice(r row) (identity.Device, error) {
 	var d identity.Device
 	var hash []byte
-	err := r.Scan(&d.ID, &hash, &d.UserCode, &d.Name, &d.ClientIP, &d.UserAgent, &d.Status, &d.User, &d.ApprovedBy, intoTime(&d.StepUpAt), intoTime(&d.CreatedAt), intoTime(&d.ExpiresAt), &d.Only, &d.Provider, &d.Identity, &d.SecondFactor)
+	err := r.Scan(&d.ID, &hash, &d.UserCode, &d.Name, &d.ClientIP, &d.UserAgent, &d.Status, &d.User, &d.ApprovedBy, intoTime(&d.StepUpAt), intoTime(&d.CreatedAt), intoTime(&d.ExpiresAt), &d.Only, &d.Provider, &d.Identity, &d.SecondFactor, &d.Wants)
 	copy(d.CodeHash[:], hash)
 	return d, err
 }
@@ -32,8 +32,8 @@ func (db *DB) CreateDevice(ctx context.Context, d identity.Device, most int) err
 		if n >= most {
 			return &pam.Error{Kind: pam.Unavailable, Public: "Too many logins wait for somebody to approve them. Try again later."}
 		}
-		_, err = tx.exec(ctx, `INSERT INTO device_logins (`+deviceColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, '', '', 0, ?, ?, '', '', '', FALSE)`,
-			d.ID, d.CodeHash[:], d.UserCode, d.Name, d.ClientIP, d.UserAgent, d.Status, micros(d.CreatedAt), micros(d.ExpiresAt))
+		_, err = tx.exec(ctx, `INSERT INTO device_logins (`+deviceColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, '', '', 0, ?, ?, '', '', '', FALSE, ?)`,
+			d.ID, d.CodeHash[:], d.UserCode, d.Name, d.ClientIP, d.UserAgent, d.Status, micros(d.CreatedAt), micros(d.ExpiresAt), d.Wants)
 		return err
 	})
 }
@@ -77,6 +77,13 @@ func (db *DB) RedeemDevice(ctx context.Context, d identity.Device, l identity.Lo
 			return err
 		}
 		return insertLogin(ctx, tx, l)
+	}, e)
+}
+
+// EndDevice implements identity.Store.
+func (db *DB) EndDevice(ctx context.Context, d identity.Device, now time.Time, e audit.Entry) error {
+	return db.write(ctx, "end device login", func(ctx context.Context, tx *Tx) error {
+		return tx.mustTouch(ctx, pam.Conflict, `DELETE FROM device_logins WHERE id = ? AND status = ? AND user_id = ? AND expires_at > ?`, d.ID, identity.DeviceApproved, d.User, micros(now))
 	}, e)
 }
 

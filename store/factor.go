@@ -2,8 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"time"
 
+	"vaultpam/internal/passkey"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/identity"
@@ -12,8 +15,20 @@ import (
 // FactorsOf implements identity.Store.
 func (db *DB) FactorsOf(ctx context.Context, user pam.UserID) ([]identity.Factor, int, error) {
 	fs, err := list(ctx, db, func(r row) (f identity.Factor, err error) {
-		return f, r.Scan(&f.ID, &f.User, &f.Kind, &f.Label, &f.Sealed, &f.LastStep, intoTime(&f.CreatedAt), intoTime(&f.ConfirmedAt), intoTime(&f.LastUsedAt))
-	}, `SELECT factor_id, user_id, kind, label, sealed, last_step, created_at, confirmed_at, last_used_at FROM factors WHERE user_id = ? ORDER BY factor_id`, user)
+		var id, public []byte
+		var count sql.NullInt64
+		var syncable sql.NullBool
+		var transports sql.NullString
+		if err := r.Scan(&f.ID, &f.User, &f.Kind, &f.Label, &f.Sealed, &f.LastStep, intoTime(&f.CreatedAt), intoTime(&f.ConfirmedAt), intoTime(&f.LastUsedAt), &id, &public, &count, &syncable, &transports); err != nil {
+			return f, err
+		}
+		if len(id) > 0 {
+			f.Key = &passkey.Key{ID: id, PublicKey: public, Count: uint32(count.Int64), Syncable: syncable.Bool}
+			err = json.Unmarshal([]byte(transports.String), &f.Key.Transports)
+		}
+		return f, err
+	}, `SELECT f.factor_id, f.user_id, f.kind, f.label, f.sealed, f.last_step, f.created_at, f.confirmed_at, f.last_used_at, k.credential_id, k.public_key, k.sign_count, k.syncable, k.transports
+		FROM factors f LEFT JOIN passkeys k ON k.user_id = f.user_id AND k.factor_id = f.factor_id WHERE f.user_id = ? ORDER BY f.factor_id`, user)
 	if err != nil || len(fs) == 0 {
 		return fs, 0, db.failed("list second factors", err)
 	}
@@ -52,6 +67,11 @@ func (db *DB) ConfirmFactor(ctx context.Context, u identity.FactorUse, by pam.Lo
 		if err := tx.mustTouch(ctx, pam.Conflict, `UPDATE factors SET confirmed_at = ?, last_used_at = ?, last_step = ? WHERE user_id = ? AND factor_id = ? AND confirmed_at = 0`,
 			micros(u.At), micros(u.At), u.Step, u.User, u.Factor); err != nil {
 			return err
+		}
+		if u.Key != nil {
+			if err := keepPasskey(ctx, tx, u); err != nil {
+				return err
+			}
 		}
 		if len(recovery) > 0 {
 			if err := setRecovery(ctx, tx, u.User, recovery); err != nil {
@@ -135,6 +155,9 @@ func (db *DB) ResetFactors(ctx context.Context, org pam.OrgID, user pam.UserID, 
 func useUp(ctx context.Context, tx *Tx, u identity.FactorUse) error {
 	if u.Factor == "" {
 		return tx.mustTouch(ctx, pam.Conflict, `UPDATE recovery_codes SET used_at = ? WHERE user_id = ? AND code_hash = ? AND used_at = 0`, micros(u.At), u.User, u.Recovery[:])
+	}
+	if u.Key != nil {
+		return usePasskey(ctx, tx, u)
 	}
 	return tx.mustTouch(ctx, pam.Conflict, `UPDATE factors SET last_step = ?, last_used_at = ? WHERE user_id = ? AND factor_id = ? AND confirmed_at <> 0 AND last_step < ?`,
 		u.Step, micros(u.At), u.User, u.Factor, u.Step)

@@ -19,8 +19,9 @@ type Error struct {
 	AccessToken string `json:"access_token,omitempty" doc:"With PASSWORD_CHANGE_REQUIRED: a token that opens only /me/password; with MFA_ENROLMENT_REQUIRED: only /me/mfa"`
 	ExpiresIn   int    `json:"expires_in,omitempty" doc:"Its lifetime in seconds, or that of mfa_token"`
 	// With MFA_REQUIRED.
-	MFAToken string   `json:"mfa_token,omitempty" doc:"With MFA_REQUIRED: what POST /auth/mfa takes, once"`
-	Factors  []string `json:"factors,omitempty" doc:"With MFA_REQUIRED: what can be shown: totp, webauthn, recovery_code"`
+	MFAToken string     `json:"mfa_token,omitempty" doc:"With MFA_REQUIRED: what POST /auth/mfa takes, once"`
+	Factors  []string   `json:"factors,omitempty" doc:"With MFA_REQUIRED: what can be shown: totp, webauthn, recovery_code"`
+	WebAuthn *PublicKey `json:"webauthn,omitempty" doc:"With MFA_REQUIRED, of somebody with a passkey: what the browser is asked"`
 	// With CONFLICT on a repeated Idempotency-Key whose answer carried a secret.
 	ID string `json:"id,omitempty" doc:"With CONFLICT on a repeated Idempotency-Key: the id of the object that the first request made"`
 }

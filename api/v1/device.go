@@ -33,6 +33,7 @@ type DeviceToken struct {
 // DeviceRequest is what a person sees of a program that asks for their login.
 type DeviceRequest struct {
 	UserCode   string    `json:"user_code"`
+	Kind       string    `json:"kind" enum:"login,connection" doc:"login: a program asks for a login; connection: one of yours waits for your second factor"`
 	Status     string    `json:"status" enum:"pending,approved,denied"`
 	ClientName string    `json:"client_name"`
 	ClientIP   string    `json:"client_ip"`

@@ -26,7 +26,8 @@ type ConsoleLogin struct {
 type StepUpIn struct {
 	Password string `json:"password,omitempty" maxLength:"1024"`
 	Factor   string `json:"factor,omitempty" enum:"totp,webauthn,recovery_code"`
-	Code     string `json:"code,omitempty" maxLength:"4096"`
+	Code     string `json:"code,omitempty" maxLength:"4096" doc:"Of a passkey: the PublicKeyCredential as JSON"`
+	MFAToken string `json:"mfa_token,omitempty" maxLength:"128" doc:"Of a passkey: from POST /auth/step-up/webauthn"`
 }
 
 // StepUp says until when the login counts as fresh.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,9 @@ func askCode() (factor, code string, err error) {
 
 // secondFactor ends a sign-in that waits for a factor.
 func secondFactor(cmd *cobra.Command, c *client.Client, refusal *client.Error) (v1.Token, error) {
+	if slices.Contains(refusal.Envelope.Factors, "webauthn") && !slices.Contains(refusal.Envelope.Factors, "totp") {
+		cmd.PrintErrln("A passkey is shown in the browser: sign in by \"vaultpam login --browser\", or type a recovery code.")
+	}
 	factor, code, err := askCode()
 	if err != nil {
 		return v1.Token{}, err

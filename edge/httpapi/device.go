@@ -38,8 +38,12 @@ func (a *API) postDeviceToken(ctx context.Context, _ pam.Actor, in *withBody[v1.
 }
 
 func deviceOf(d identity.Device) v1.DeviceRequest {
+	kind := "login"
+	if d.Wants != "" {
+		kind = "connection"
+	}
 	return v1.DeviceRequest{
-		UserCode: d.ShownCode(), Status: string(d.Status), ClientName: d.Name, ClientIP: d.ClientIP, UserAgent: d.UserAgent, CreatedAt: d.CreatedAt, ExpiresAt: d.ExpiresAt,
+		UserCode: d.ShownCode(), Kind: kind, Status: string(d.Status), ClientName: d.Name, ClientIP: d.ClientIP, UserAgent: d.UserAgent, CreatedAt: d.CreatedAt, ExpiresAt: d.ExpiresAt,
 	}
 }
 

@@ -40,6 +40,9 @@ func loginRefusal(err error) error {
 	}
 	if more, ok := errors.AsType[*identity.MFARequiredError](err); ok {
 		e.extra.MFAToken, e.extra.ExpiresIn, e.extra.Factors = string(more.Token.Expose()), seconds(more.ExpiresIn), retype[string](more.Factors)
+		if more.Passkey != nil {
+			e.extra.WebAuthn = &v1.PublicKey{PublicKey: more.Passkey}
+		}
 		return e
 	}
 	return err
@@ -51,7 +54,7 @@ func (a *API) postLogout(ctx context.Context, actor pam.Actor, _ *nothing) (*not
 
 func (a *API) postStepUp(ctx context.Context, actor pam.Actor, in *withBody[v1.StepUpIn]) (*answer[v1.StepUp], error) {
 	if in.Body.Factor != "" {
-		until, err := a.Identity.StepUpByFactor(ctx, actor, identity.FactorKind(in.Body.Factor), in.Body.Code, client(ctx))
+		until, err := a.Identity.StepUpByFactor(ctx, actor, identity.FactorKind(in.Body.Factor), in.Body.Code, in.Body.MFAToken, client(ctx))
 		return reply(v1.StepUp{FreshUntil: until}, err)
 	}
 	password := secret.FromString(in.Body.Password)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -13,6 +15,12 @@ import (
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/identity"
+)
+
+// How long a connection waits for its person, and how often it looks.
+const (
+	waitElsewhere = 3 * time.Minute
+	lookElsewhere = 500 * time.Millisecond
 )
 
 // errLogin is every failure of a login, whatever the reason.
@@ -37,6 +45,8 @@ type login struct {
 	s    *Server
 	ctx  context.Context
 	from netip.Addr
+	// extend gives the connection so much more time to log in.
+	extend func(time.Duration)
 }
 
 func (l *login) config() *ssh.ServerConfig {
@@ -105,6 +115,9 @@ func (l *login) client() identity.Client {
 // factor asks, by keyboard-interactive (RFC 4256), for the second factor of
 // somebody who has shown the first.
 func (l *login) factor(h identity.Half) error {
+	if h.Elsewhere() {
+		return &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{KeyboardInteractiveCallback: l.elsewhere(h)}}
+	}
 	ask := func(_ ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 		answers, err := challenge("", "", []string{"Verification code (or a recovery code): "}, []bool{false})
 		if err != nil || len(answers) != 1 || len(answers[0]) > maxCode {
@@ -120,6 +133,47 @@ func (l *login) factor(h identity.Half) error {
 		return permissions(actor), nil
 	}
 	return &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{KeyboardInteractiveCallback: ask}}
+}
+
+// elsewhere shows a link, and waits until the person has confirmed the login in
+// the console. The server asks nothing, so the client shows the text and
+// answers at once (RFC 4256 section 3.2).
+func (l *login) elsewhere(h identity.Half) func(ssh.ConnMetadata, ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+	return func(m ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+		if _, within := l.s.Limiter.Take(edge.LimitLogin, edge.Source(l.from)); !within {
+			return nil, errLogin
+		}
+		d, err := l.s.Identity.AskElsewhere(l.ctx, h, "SSH", l.client())
+		if err != nil {
+			return nil, l.failed(err)
+		}
+		text := fmt.Sprintf("Confirm this connection with your passkey:\n  %s/device?code=%s\nThe code there must be %s. Waiting ...\n", l.s.URL(), d.ShownCode(), d.ShownCode())
+		l.extend(waitElsewhere)
+		if _, err := challenge("", text, nil, nil); err != nil {
+			return nil, errLogin
+		}
+		ctx, cancel := context.WithTimeout(l.ctx, waitElsewhere)
+		defer cancel()
+		tick := time.NewTicker(lookElsewhere)
+		defer tick.Stop()
+		for {
+			actor, status, err := l.s.Identity.ConfirmedElsewhere(ctx, h, d, l.client())
+			switch {
+			case err != nil:
+				return nil, l.failed(err)
+			case status == identity.DeviceApproved:
+				l.extend(l.s.Limits.Grace)
+				return permissions(actor), nil
+			case status != identity.DevicePending:
+				return nil, &ssh.BannerError{Err: errLogin, Message: "vaultpam: The connection was not confirmed.\n"}
+			}
+			select {
+			case <-ctx.Done():
+				return nil, errLogin
+			case <-tick.C:
+			}
+		}
+	}
 }
 
 // failed is what the client hears of a failure. One that is not the client's is

@@ -40,6 +40,10 @@ type Identity interface {
 	// AuthenticateFactor ends the login of somebody of whom one of the others
 	// has said that a second factor is missing.
 	AuthenticateFactor(ctx context.Context, h identity.Half, code string, c identity.Client) (pam.Actor, error)
+	// AskElsewhere and ConfirmedElsewhere let a person confirm their login in
+	// the console.
+	AskElsewhere(ctx context.Context, h identity.Half, name string, c identity.Client) (identity.Device, error)
+	ConfirmedElsewhere(ctx context.Context, h identity.Half, d identity.Device, c identity.Client) (pam.Actor, identity.DeviceStatus, error)
 }
 
 // Deps is what a Server works with.
@@ -53,7 +57,8 @@ type Deps struct {
 	Proxies   edge.Proxies      // whose PROXY header is believed
 	Limiter   *edge.RateLimiter // passwords count as login attempts; nil limits nothing
 	Log       *slog.Logger
-	Limits    Limits // zero fields take the defaults
+	URL       func() string // under which people reach the console, without a slash at its end
+	Limits    Limits        // zero fields take the defaults
 }
 
 // Limits bound what strangers and users can take.
@@ -154,7 +159,7 @@ func (s *Server) serve(ctx context.Context, raw net.Conn, e *entry) {
 		return
 	}
 	s.gate.from(e, edge.Source(client))
-	login := &login{s: s, ctx: ctx, from: client}
+	login := &login{s: s, ctx: ctx, from: client, extend: func(d time.Duration) { _ = raw.SetDeadline(time.Now().Add(d)) }}
 	sc, channels, requests, err := ssh.NewServerConn(raw, login.config())
 	if err != nil {
 		s.Log.Debug("login failed", "client", client, "error", err)

@@ -27,6 +27,7 @@ const (
 	MFASessionsInvalidated     Type = "MFA_SESSIONS_INVALIDATED"
 	MFAFactorAdded             Type = "MFA_FACTOR_ADDED"
 	MFAFactorRemoved           Type = "MFA_FACTOR_REMOVED"
+	MFAFactorRenamed           Type = "MFA_FACTOR_RENAMED"
 	MFARecoveryCodesCreated    Type = "MFA_RECOVERY_CODES_CREATED"
 	MFAReset                   Type = "MFA_RESET"
 	PersonalAccessTokenCreated Type = "PERSONAL_ACCESS_TOKEN_CREATED"
@@ -194,6 +195,7 @@ var Catalogue = []Spec{
 	{MFASessionsInvalidated, title(MFASessionsInvalidated), "identity"},
 	{MFAFactorAdded, title(MFAFactorAdded), "identity"},
 	{MFAFactorRemoved, title(MFAFactorRemoved), "identity"},
+	{MFAFactorRenamed, title(MFAFactorRenamed), "identity"},
 	{MFARecoveryCodesCreated, title(MFARecoveryCodesCreated), "identity"},
 	{MFAReset, title(MFAReset), "identity"},
 	{PersonalAccessTokenCreated, title(PersonalAccessTokenCreated), "identity"},

@@ -37,6 +37,7 @@ type Device struct {
 	Name       string // as the program calls itself; "" if it does not
 	ClientIP   string
 	UserAgent  string
+	Wants      pam.UserID // of a connection that waits for its person: nobody else decides, and no login comes of it
 	Status     DeviceStatus
 	User       pam.UserID  // who approved
 	ApprovedBy pam.LoginID // the login with which they did
@@ -96,20 +97,25 @@ func (s *Service) StartDevice(ctx context.Context, name string, c Client) (Devic
 	if len(name) > 4*maxDeviceName || naming.TextProblem(name, false) != "" || len([]rune(name)) > maxDeviceName {
 		return Device{}, secret.Value{}, badField(op, "client_name", "must be at most 64 characters, on one line")
 	}
+	d, code, err := s.newDevice(ctx, name, "", c)
+	return d, code, pam.Wrap(op, err)
+}
+
+func (s *Service) newDevice(ctx context.Context, name string, wants pam.UserID, c Client) (Device, secret.Value, error) {
 	code, hash, err := newToken(devicePrefix, s.rand)
 	if err != nil {
-		return Device{}, secret.Value{}, pam.Wrap(op, err)
+		return Device{}, secret.Value{}, err
 	}
 	userCode, err := newUserCode(s.rand)
 	if err != nil {
-		return Device{}, secret.Value{}, pam.Wrap(op, err)
+		return Device{}, secret.Value{}, err
 	}
 	now := s.clock.Now()
 	d := Device{
-		ID: pam.LoginID(s.ids.New(pam.PrefixLogin)), CodeHash: hash, UserCode: userCode, Name: name, ClientIP: addrText(c), UserAgent: cut(c.UserAgent, 256),
+		ID: pam.LoginID(s.ids.New(pam.PrefixLogin)), CodeHash: hash, UserCode: userCode, Name: name, ClientIP: addrText(c), UserAgent: cut(c.UserAgent, 256), Wants: wants,
 		Status: DevicePending, CreatedAt: now, ExpiresAt: now.Add(DeviceTTL),
 	}
-	return d, code, pam.Wrap(op, s.store.CreateDevice(ctx, d, MaxDevices))
+	return d, code, s.store.CreateDevice(ctx, d, MaxDevices)
 }
 
 // Device returns a request that waits for a decision, for whoever knows its
@@ -124,6 +130,9 @@ func (s *Service) Device(ctx context.Context, a pam.Actor, typed string) (Device
 		return Device{}, &pam.Error{Kind: pam.NotFound, Op: op}
 	}
 	d, err := s.store.DeviceByUserCode(ctx, code, s.clock.Now())
+	if err == nil && d.Wants != "" && d.Wants != a.User {
+		return Device{}, &pam.Error{Kind: pam.NotFound, Op: op}
+	}
 	return d, pam.Wrap(op, err)
 }
 
@@ -139,6 +148,9 @@ func (s *Service) DecideDevice(ctx context.Context, a pam.Actor, typed string, a
 	d, err := s.Device(ctx, a, typed)
 	if err != nil {
 		return Device{}, err
+	}
+	if approve && d.Wants != "" && !a.SecondFactor {
+		return Device{}, pam.Errorf(pam.StepUpNeeded, op, "This connection asks for a second factor: authenticate again with one.")
 	}
 	d.Status, d.User = DeviceDenied, a.User
 	t := audit.DeviceLoginDenied
@@ -166,6 +178,8 @@ func (s *Service) FetchDevice(ctx context.Context, code string, c Client) (Devic
 		return DeviceExpired, LoginResult{}, nil
 	case err != nil:
 		return "", LoginResult{}, pam.Wrap(op, err)
+	case d.Wants != "":
+		return DeviceExpired, LoginResult{}, nil
 	case d.Status != DeviceApproved:
 		return d.Status, LoginResult{}, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"vaultpam/internal/passkey"
 	"vaultpam/internal/secret"
 	"vaultpam/internal/totp"
 	"vaultpam/pam"
@@ -17,7 +18,8 @@ import (
 )
 
 // A second factor is what somebody has beside the password that they know: an
-// authenticator app, and for the day on which that is lost ten codes on paper.
+// authenticator app, a passkey, and for the day on which that is lost ten
+// codes on paper.
 
 // FactorKind is a kind of second factor, as the contract calls it.
 type FactorKind string
@@ -34,9 +36,10 @@ type Factor struct {
 	User        pam.UserID
 	Kind        FactorKind
 	Label       string
-	Sealed      []byte    // of a TOTP
-	LastStep    int64     // of a TOTP: of the code that has served last
-	ConfirmedAt time.Time // zero: it proves nothing yet
+	Sealed      []byte       // of a TOTP; of a passkey that is not confirmed, its challenge
+	LastStep    int64        // of a TOTP: of the code that has served last
+	Key         *passkey.Key // of a passkey that is confirmed
+	ConfirmedAt time.Time    // zero: it proves nothing yet
 	CreatedAt   time.Time
 	LastUsedAt  time.Time
 }
@@ -44,16 +47,21 @@ type Factor struct {
 // FactorUse is a proof that is good once: a code of a factor, or one on paper.
 type FactorUse struct {
 	User     pam.UserID
-	Factor   pam.FactorID // of a TOTP
+	Factor   pam.FactorID // of a TOTP or passkey
 	Step     int64
-	Recovery [32]byte // the hash of a code on paper
+	Key      *passkey.Key // with the count that it has now
+	Ceremony *[32]byte    // that the answer of a passkey ends, if it is not a sign-in by password
+	Recovery [32]byte     // the hash of a code on paper
 	At       time.Time
 }
 
 // Kind is what the proof was made with.
 func (u FactorUse) Kind() FactorKind {
-	if u.Factor == "" {
+	switch {
+	case u.Factor == "":
 		return RecoveryCode
+	case u.Key != nil:
+		return WebAuthn
 	}
 	return TOTP
 }
@@ -231,10 +239,17 @@ func (s *Service) step(ctx context.Context, u User, f Factor, code string) (int6
 	return n, ok, nil
 }
 
-// prove says whether a code is one of a person's, and which. It is used up by
+// shown is what somebody shows: a code, or the answer of a passkey to the
+// challenge of a token.
+type shown struct{ code, token string }
+
+// prove says whether what is shown is a person's, and which. It is used up by
 // whoever stores the outcome.
-func (s *Service) prove(ctx context.Context, u User, kind FactorKind, code string) (FactorUse, bool, error) {
-	use := FactorUse{User: u.ID, At: s.clock.Now()}
+func (s *Service) prove(ctx context.Context, u User, kind FactorKind, sh shown) (FactorUse, bool, error) {
+	if kind == WebAuthn {
+		return s.provePasskey(ctx, u, sh)
+	}
+	use, code := FactorUse{User: u.ID, At: s.clock.Now()}, sh.code
 	if len(code) > 64 {
 		return use, false, nil
 	}

@@ -137,6 +137,13 @@ type Store interface {
 	// stores the codes on paper if there are some. Conflict: it is confirmed
 	// already.
 	ConfirmFactor(ctx context.Context, u FactorUse, by pam.LoginID, keep bool, recovery [][32]byte, entries ...audit.Entry) error
+	RenameFactor(ctx context.Context, user pam.UserID, id pam.FactorID, label string, e audit.Entry) error
+	// UserByPasskey is whose key that is; NotFound for nobody's.
+	UserByPasskey(ctx context.Context, credential []byte) (User, error)
+	// CreatePasskeyChallenge is Unavailable where most wait already.
+	CreatePasskeyChallenge(ctx context.Context, c PasskeyChallenge, most int) error
+	// PasskeyChallengeByToken is NotFound for what is over.
+	PasskeyChallengeByToken(ctx context.Context, hash [32]byte, now time.Time) (PasskeyChallenge, error)
 	SetRecoveryCodes(ctx context.Context, user pam.UserID, hashes [][32]byte, e audit.Entry) error
 	// RemoveFactor ends the user's logins but the one; NotFound for a factor of
 	// another user.
@@ -202,6 +209,10 @@ type Store interface {
 	// RedeemDevice turns an approved request into a login. It is Conflict if it
 	// is not there any more.
 	RedeemDevice(ctx context.Context, d Device, l Login, now time.Time, e audit.Entry) error
+
+	// EndDevice ends an approved request of which no login comes. It is Conflict
+	// if it is not there any more.
+	EndDevice(ctx context.Context, d Device, now time.Time, e audit.Entry) error
 
 	// Touch notes what was used last; ids that are gone are passed over.
 	Touch(ctx context.Context, used Used) error

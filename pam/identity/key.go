@@ -157,7 +157,7 @@ func (s *Service) keyIsEnough(ctx context.Context, u User, c Client, k SSHKey) e
 	case err != nil:
 		return err
 	case len(kinds(factors, recovery)) > 0:
-		return &FactorNeededError{Half{user: u, places: places, like: s.native(u, c, k.ID), method: "native key"}}
+		return &FactorNeededError{Half{user: u, places: places, like: s.native(u, c, k.ID), method: "native key", factors: kinds(factors, recovery)}}
 	case demanded(u, places):
 		return unenrolled()
 	}

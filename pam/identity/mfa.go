@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -35,6 +36,7 @@ type MFARequiredError struct {
 	Token     secret.Value
 	ExpiresIn time.Duration
 	Factors   []FactorKind
+	Passkey   json.RawMessage // the options of WebAuthn; nil without a passkey
 }
 
 func (e *MFARequiredError) Error() string { return "login: a second factor must be shown" }
@@ -84,6 +86,9 @@ func kinds(all []Factor, recovery int) []FactorKind {
 	if slices.ContainsFunc(all, func(f Factor) bool { return f.Kind == TOTP && !f.ConfirmedAt.IsZero() }) {
 		out = append(out, TOTP)
 	}
+	if len(keysOf(all)) > 0 {
+		out = append(out, WebAuthn)
+	}
 	if len(out) > 0 && recovery > 0 {
 		out = append(out, RecoveryCode)
 	}
@@ -92,6 +97,10 @@ func kinds(all []Factor, recovery int) []FactorKind {
 
 // challenge asks for a second factor.
 func (s *Service) challenge(ctx context.Context, u User, c Client, purpose Purpose, method string, factors []FactorKind) error {
+	all, _, err := s.store.FactorsOf(ctx, u.ID)
+	if err != nil {
+		return pam.Wrap("ask for second factor", err)
+	}
 	token, hash, err := newToken(challengePrefix, s.rand)
 	if err != nil {
 		return pam.Wrap("ask for second factor", err)
@@ -102,7 +111,7 @@ func (s *Service) challenge(ctx context.Context, u User, c Client, purpose Purpo
 	if err := s.store.CreateChallenge(ctx, ch, challenges, e); err != nil {
 		return pam.Wrap("ask for second factor", err)
 	}
-	return &MFARequiredError{Token: token, ExpiresIn: challengeTTL, Factors: factors}
+	return &MFARequiredError{Token: token, ExpiresIn: challengeTTL, Factors: factors, Passkey: s.passkeyOptions(token, all)}
 }
 
 // LoginByFactor ends a sign-in that waits for a factor. Every failure is the
@@ -129,7 +138,7 @@ func (s *Service) LoginByFactor(ctx context.Context, token string, kind FactorKi
 	if err != nil {
 		return LoginResult{}, err
 	}
-	use, err := s.showFactor(ctx, u, places, kind, code, c, &hash)
+	use, err := s.showFactor(ctx, u, places, kind, shown{code, token}, c, &hash)
 	if err != nil {
 		return LoginResult{}, err
 	}
@@ -140,10 +149,10 @@ func (s *Service) LoginByFactor(ctx context.Context, token string, kind FactorKi
 	return r, err
 }
 
-// showFactor checks a code like a password: what fails counts against the
+// showFactor checks what is shown like a password: what fails counts against the
 // account at this source, and against the challenge.
-func (s *Service) showFactor(ctx context.Context, u User, places []Place, kind FactorKind, code string, c Client, challenge *[32]byte) (FactorUse, error) {
-	use, ok, err := s.prove(ctx, u, kind, code)
+func (s *Service) showFactor(ctx context.Context, u User, places []Place, kind FactorKind, sh shown, c Client, challenge *[32]byte) (FactorUse, error) {
+	use, ok, err := s.prove(ctx, u, kind, sh)
 	if err != nil {
 		return use, err
 	}
@@ -175,8 +184,9 @@ type factorProof struct {
 }
 
 // StepUpByFactor authenticates the actor anew with a factor. From then on their
-// login counts as one with a second factor.
-func (s *Service) StepUpByFactor(ctx context.Context, a pam.Actor, kind FactorKind, code string, c Client) (time.Time, error) {
+// login counts as one with a second factor. token is that of PasskeyStepUp,
+// where it is a passkey.
+func (s *Service) StepUpByFactor(ctx context.Context, a pam.Actor, kind FactorKind, code, token string, c Client) (time.Time, error) {
 	const op = "step up"
 	if err := selfOnly(a, op); err != nil {
 		return time.Time{}, err
@@ -192,10 +202,22 @@ func (s *Service) StepUpByFactor(ctx context.Context, a pam.Actor, kind FactorKi
 	if err != nil {
 		return time.Time{}, err
 	}
-	use, err := s.showFactor(ctx, u, places, kind, code, c, nil)
+	sh := shown{code: code}
+	var ceremony *[32]byte
+	if kind == WebAuthn {
+		hash, ok, err := s.answered(ctx, token, a.User, pam.LoginID(a.TokenID))
+		if err != nil {
+			return time.Time{}, err
+		}
+		if ok {
+			sh.token, ceremony = token, &hash
+		}
+	}
+	use, err := s.showFactor(ctx, u, places, kind, sh, c, nil)
 	if err != nil {
 		return time.Time{}, err
 	}
+	use.Ceremony = ceremony
 	e := s.event(a, audit.StepUpSucceeded, selfParty(a), map[string]any{"factor": string(kind)})
 	if err := s.store.StepUpByFactor(ctx, use, pam.LoginID(a.TokenID), e); err != nil {
 		if pam.Is(err, pam.Conflict) {
@@ -209,10 +231,11 @@ func (s *Service) StepUpByFactor(ctx context.Context, a pam.Actor, kind FactorKi
 // Half is somebody who has shown their password or key by a native protocol,
 // and is asked for a second factor.
 type Half struct {
-	user   User
-	places []Place
-	like   pam.Actor // without the factor
-	method string
+	user    User
+	places  []Place
+	like    pam.Actor // without the factor
+	method  string
+	factors []FactorKind
 }
 
 // FactorNeededError is the refusal of a native login that lacks a second
@@ -233,7 +256,7 @@ func (s *Service) AuthenticateFactor(ctx context.Context, h Half, code string, c
 	if len(code) > 8 {
 		kind = RecoveryCode
 	}
-	use, err := s.showFactor(ctx, h.user, h.places, kind, code, c, nil)
+	use, err := s.showFactor(ctx, h.user, h.places, kind, shown{code: code}, c, nil)
 	if err != nil {
 		return pam.Actor{}, err
 	}

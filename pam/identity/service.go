@@ -27,7 +27,8 @@ type Options struct {
 	// Shared says that other servers change the same store. Then what is
 	// remembered of a token is believed for a second at most.
 	Shared bool
-	Sealer pam.Sealer // of the secrets of second factors
+	Sealer pam.Sealer    // of the secrets of second factors
+	Origin func() string // of the console, such as https://pam.example.com; nil: no passkeys
 }
 
 // Service authenticates. It is safe for concurrent use.
@@ -46,6 +47,7 @@ type Service struct {
 	failures  *failureLog
 	holders   *holderCache
 	sealer    pam.Sealer
+	origin    func() string
 
 	mu   sync.Mutex // guards used and seen
 	used Used
@@ -61,7 +63,7 @@ func New(store Store, events Events, p *Passwords, scribe *audit.Scribe, c clock
 	s := &Service{
 		store: store, events: events, passwords: p, scribe: scribe, clock: c, ids: src, rand: random, log: log, ttl: o.LoginTTL,
 		lockout: newLockout(c), failures: newFailureLog(), holders: newHolderCache(o.Shared), used: newUsed(),
-		seen: map[pam.LoginID]time.Time{}, sealer: o.Sealer,
+		seen: map[pam.LoginID]time.Time{}, sealer: o.Sealer, origin: o.Origin,
 	}
 	s.console.ttl, s.console.idle = cmp.Or(o.ConsoleTTL, defaultConsoleTTL), cmp.Or(o.ConsoleIdle, defaultConsoleIdle)
 	return s
@@ -216,7 +218,7 @@ func (s *Service) AuthenticatePassword(ctx context.Context, email string, passwo
 	}
 	a := s.native(user, c, "")
 	if len(factors) > 0 {
-		return pam.Actor{}, &FactorNeededError{Half{user: user, places: places, like: a, method: "native password"}}
+		return pam.Actor{}, &FactorNeededError{Half{user: user, places: places, like: a, method: "native password", factors: factors}}
 	}
 	if demanded(user, places) {
 		return pam.Actor{}, unenrolled()

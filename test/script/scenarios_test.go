@@ -78,6 +78,18 @@ var scenarios = []row{
 	{"POST /auth/cookie/mfa", "401 401 401 401 401 401 401 401 401 401 401 401 401", func(*world, *caller) ask {
 		return ask{path: "/auth/cookie/mfa", body: v1.MFAIn{MFAToken: "vpm_guessed", Factor: "totp", Code: "000000"}}
 	}},
+	{"POST /auth/cookie/passkey", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/auth/cookie/passkey")},
+	{"POST /auth/cookie/passkey/finish", "401 401 401 401 401 401 401 401 401 401 401 401 401", func(*world, *caller) ask {
+		return ask{path: "/auth/cookie/passkey/finish", body: v1.PasskeyIn{MFAToken: "vpm_guessed", Code: "{}"}}
+	}},
+	{"POST /auth/step-up/webauthn", "401 409 409 409 409 409 409 409 409 403 403 403 409", path("/auth/step-up/webauthn")},
+	{"POST /me/mfa/webauthn", "401 201 201 201 201 201 201 201 201 403 403 403 201", path("/me/mfa/webauthn")},
+	{"POST /me/mfa/webauthn/finish", "401 422 422 422 422 422 422 422 422 403 403 403 422", func(*world, *caller) ask {
+		return ask{path: "/me/mfa/webauthn/finish", body: map[string]any{}}
+	}},
+	{"PATCH /me/mfa/{id}", "401 404 404 404 404 404 404 404 404 403 403 403 404", func(*world, *caller) ask {
+		return ask{path: "/me/mfa/mfa_x", body: v1.FactorIn{Label: "Mine"}}
+	}},
 	{"GET /me/mfa", "401 200 200 200 200 200 200 200 200 403 403 403 200", path("/me/mfa")},
 	{"POST /me/mfa/totp", "401 201 201 201 201 201 201 201 201 403 403 403 201", path("/me/mfa/totp")},
 	{"POST /me/mfa/totp/confirm", "401 422 422 422 422 422 422 422 422 403 403 403 422", func(_ *world, c *caller) ask {

@@ -10,7 +10,7 @@ await run(async () => {
   await page.goto(new URL(first.verification_uri_complete, world.base).pathname + new URL(first.verification_uri_complete, world.base).search);
   await page.getByLabel("E-mail").fill(world.email);
   await page.getByLabel("Password").fill(world.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByText("vaultpam on a laptop", { exact: true }).waitFor();
   await page.getByText(first.user_code).waitFor();
   check((await ask("/token", { device_code: first.device_code })).status === "pending", "it is signed in before anybody approved it");

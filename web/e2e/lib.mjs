@@ -44,7 +44,7 @@ export async function signIn(page, { path = "/safes", email = world.email, passw
   await page.goto(path);
   await page.getByLabel("E-mail").fill(email);
   await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("navigation", { name: "Pages" }).waitFor();
 }
 

@@ -17,7 +17,7 @@ await run(async () => {
   await late.goto("/safes");
   await late.getByLabel("E-mail").fill(world.email);
   await late.getByLabel("Password").fill(world.password);
-  await late.getByRole("button", { name: "Sign in" }).click();
+  await late.getByRole("button", { name: "Sign in", exact: true }).click();
   await late.getByRole("heading", { name: "The vault is sealed" }).waitFor();
 
   await admin.getByRole("button", { name: "Unseal" }).click();
@@ -26,6 +26,6 @@ await run(async () => {
   check(other.url().endsWith("/sessions?status=ended"), `it goes on at ${other.url()}`);
   await late.getByLabel("E-mail").fill(world.email);
   await late.getByLabel("Password").fill(world.password);
-  await late.getByRole("button", { name: "Sign in" }).click();
+  await late.getByRole("button", { name: "Sign in", exact: true }).click();
   await late.getByRole("heading", { name: "Safes", level: 1 }).waitFor();
 });

@@ -11,7 +11,7 @@ await run(async () => {
   await page.goto("/organization/sso");
   await page.getByLabel("E-mail").fill(world.email);
   await page.getByLabel("Password").fill(world.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("heading", { name: "Single sign-on" }).waitFor();
   await page.getByText("No provider yet").waitFor();
 

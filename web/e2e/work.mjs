@@ -102,10 +102,10 @@ await run(async () => {
   for (const l of await call("GET", "/me/logins")) if (!l.current) await call("DELETE", `/me/logins/${l.id}`);
   await terminal.getByText("The session is over").waitFor();
   await until("all of it is on record", async () => (await call("GET", "/sessions?limit=5")).some((x) => x.bytes_out > 40_000_000));
-  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  await page.getByRole("button", { name: "Sign in", exact: true }).waitFor();
   check(page.url().includes("/sessions"), `where it was is lost: ${page.url()}`);
   await page.getByLabel("E-mail").fill(world.email);
   await page.getByLabel("Password").fill(world.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("heading", { name: "Sessions" }).waitFor();
 });

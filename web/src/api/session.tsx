@@ -2,6 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { api, ApiError, context, ok, type Schemas } from "./client";
+import { showPasskey } from "../shell/passkey";
 
 export interface Who {
   me: Schemas["Me"];
@@ -18,7 +19,8 @@ interface SessionState {
   ended: boolean;
   signIn(email: string, password: string): Promise<void>;
   /** Ends a sign-in that was refused with MFA_REQUIRED. */
-  showFactor(mfaToken: string, factor: "totp" | "recovery_code", code: string): Promise<void>;
+  showFactor(mfaToken: string, factor: "totp" | "webauthn" | "recovery_code", code: string): Promise<void>;
+  signInByPasskey(): Promise<void>;
   signOut(): Promise<void>;
   enter(org: string): void;
   retry(): void;
@@ -109,6 +111,12 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       },
       async showFactor(mfa_token, factor, code) {
         context.csrf = (await ok(api.POST("/api/v1/auth/cookie/mfa", { body: { mfa_token, factor, code } }))).csrf_token;
+        await arrived();
+      },
+      async signInByPasskey() {
+        const asked = await ok(api.POST("/api/v1/auth/cookie/passkey"));
+        const code = await showPasskey(asked);
+        context.csrf = (await ok(api.POST("/api/v1/auth/cookie/passkey/finish", { body: { mfa_token: asked.mfa_token, code } }))).csrf_token;
         await arrived();
       },
       async signOut() {

@@ -1,19 +1,20 @@
 import { useEffect, useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
-import { api, ApiError, ok } from "../api/client";
+import { api, ApiError, ok, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { choose, languages, type Language } from "../i18n";
 import { Button } from "../ui/button";
 import { Alert, Problem } from "../ui/feedback";
 import { Field, Input } from "../ui/field";
 import { Enrol, factorOf } from "./enrol";
+import { canPasskey, PasskeyError, showPasskey } from "./passkey";
 import { Sealed, Standing } from "./sealed";
 import { SingleSignOn } from "./sso";
 
 /** E-mail and password together; further ways to sign in stand below the form. */
 export function SignIn({ note }: { note?: string }) {
   const { t, i18n } = useTranslation();
-  const { signIn, showFactor, ended } = useSession();
+  const { signIn, showFactor, signInByPasskey, ended } = useSession();
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
@@ -24,6 +25,9 @@ export function SignIn({ note }: { note?: string }) {
   // With MFA_REQUIRED: what the code goes with; with MFA_ENROLMENT_REQUIRED: a
   // token that opens nothing but the enrolment.
   const [half, setHalf] = useState("");
+  // What else goes with it: the kinds that can be shown, and what a passkey is asked.
+  const [factors, setFactors] = useState<string[]>([]);
+  const [asked, setAsked] = useState<Schemas["PublicKey"]>();
   const [code, setCode] = useState("");
   const [enrol, setEnrol] = useState("");
 
@@ -50,9 +54,23 @@ export function SignIn({ note }: { note?: string }) {
       else if (err instanceof ApiError && err.code === "MFA_REQUIRED" && err.body.mfa_token) {
         setChange("");
         setHalf(err.body.mfa_token);
+        setFactors(err.body.factors ?? []);
+        setAsked(err.body.webauthn);
       } else if (err instanceof ApiError && err.code === "MFA_ENROLMENT_REQUIRED" && err.body.access_token) setEnrol(err.body.access_token);
       else if (err instanceof ApiError && err.code === "AUTH_FAILED" && half) setError(new ApiError(err.status, err.code, t("shell.codeFailed")));
       else setError(err instanceof ApiError && err.code === "AUTH_FAILED" ? new ApiError(err.status, err.code, t("shell.signInFailed")) : err);
+      setBusy(false);
+    }
+  }
+  /** Signs in by a passkey: behind the password, or alone. */
+  async function byPasskey(act: () => Promise<void>) {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await act();
+    } catch (err) {
+      if (err instanceof ApiError && err.code === "PASSWORD_CHANGE_REQUIRED" && err.body.access_token) setChange(err.body.access_token);
+      else setError(err instanceof PasskeyError ? new ApiError(0, "PASSKEY", t("shell.passkeyStopped")) : err instanceof ApiError && err.code === "AUTH_FAILED" ? new ApiError(err.status, err.code, t("shell.passkeyFailed")) : err);
       setBusy(false);
     }
   }
@@ -77,8 +95,11 @@ export function SignIn({ note }: { note?: string }) {
               setEnrol("");
               setBusy(true);
               signIn(email, password).catch((err: unknown) => {
-                if (err instanceof ApiError && err.code === "MFA_REQUIRED" && err.body.mfa_token) setHalf(err.body.mfa_token);
-                else setError(err);
+                if (err instanceof ApiError && err.code === "MFA_REQUIRED" && err.body.mfa_token) {
+                  setHalf(err.body.mfa_token);
+                  setFactors(err.body.factors ?? []);
+                  setAsked(err.body.webauthn);
+                } else setError(err);
                 setBusy(false);
               });
             }}
@@ -99,8 +120,13 @@ export function SignIn({ note }: { note?: string }) {
       <form onSubmit={(e) => void submit(e)} className="space-y-4 rounded-lg border border-line bg-surface p-5">
         {half && !change ? (
           <>
-            <Field label={t("shell.code")} hint={t("shell.codeHint")}>
-              <Input autoComplete="one-time-code" value={code} onChange={(e) => setCode(e.target.value)} required autoFocus />
+            {asked && (
+              <Button kind="primary" className="w-full" busy={busy} onClick={() => void byPasskey(async () => showFactor(half, "webauthn", await showPasskey(asked)))}>
+                {t("shell.usePasskey")}
+              </Button>
+            )}
+            <Field label={t(factors.includes("totp") ? "shell.code" : "shell.recoveryCode")} hint={factors.includes("totp") ? t("shell.codeHint") : undefined}>
+              <Input autoComplete="one-time-code" value={code} onChange={(e) => setCode(e.target.value)} required autoFocus={!asked} />
             </Field>
           </>
         ) : change ? (
@@ -136,6 +162,11 @@ export function SignIn({ note }: { note?: string }) {
           </Button>
         )}
       </form>
+      {!change && !half && canPasskey() && (
+        <Button className="w-full" busy={busy} onClick={() => void byPasskey(signInByPasskey)}>
+          {t("shell.signInByPasskey")}
+        </Button>
+      )}
       {!change && !half && <SingleSignOn email={email} />}
       <nav aria-label={t("shell.language")} className="flex flex-wrap justify-center gap-x-4 text-sm">
         {Object.entries(languages).map(([code, name]) => (

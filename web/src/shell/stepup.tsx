@@ -1,10 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, context, ok } from "../api/client";
+import { api, ApiError, context, ok } from "../api/client";
 import { ActDialog, Dialog } from "../ui/dialog";
+import { Problem } from "../ui/feedback";
 import { Field, Input } from "../ui/field";
+import { Button } from "../ui/button";
 import { factorOf } from "./enrol";
+import { canPasskey, showPasskey } from "./passkey";
 import { AskAgain } from "./sso";
 
 /** Asks for the password again where the API wants a fresh authentication; the
@@ -16,6 +19,9 @@ export function StepUp() {
   const [code, setCode] = useState("");
   const { data: mine } = useQuery({ queryKey: ["factors"], queryFn: () => ok(api.GET("/api/v1/me/mfa")), enabled: open && !context.provider });
   const byFactor = (mine?.factors?.length ?? 0) > 0;
+  const passkey = canPasskey() && mine?.factors?.some((f) => f.factor === "webauthn");
+  const app = mine?.factors?.some((f) => f.factor === "totp");
+  const [error, setError] = useState<unknown>();
   const answer = useRef<(ok: boolean) => void>(undefined);
 
   useEffect(() => {
@@ -24,6 +30,7 @@ export function StepUp() {
         answer.current = resolve;
         setPassword("");
         setCode("");
+        setError(undefined);
         setOpen(true);
       });
     return () => {
@@ -45,6 +52,16 @@ export function StepUp() {
     );
   }
   if (!mine) return null;
+  const byPasskey = async () => {
+    setError(undefined);
+    try {
+      const asked = await ok(api.POST("/api/v1/auth/step-up/webauthn"));
+      await ok(api.POST("/api/v1/auth/step-up", { body: { factor: "webauthn", mfa_token: asked.mfa_token, code: await showPasskey(asked) } }));
+      finish(true);
+    } catch (e) {
+      setError(e instanceof ApiError ? e : new ApiError(0, "PASSKEY", t("shell.passkeyStopped")));
+    }
+  };
   return (
     <ActDialog
       title={t("shell.stepUpTitle")}
@@ -56,9 +73,15 @@ export function StepUp() {
       }}
     >
       <p className="text-sm text-muted">{t(byFactor ? "shell.stepUpCode" : "shell.stepUpWhy")}</p>
+      {passkey && (
+        <Button className="w-full" onClick={() => void byPasskey()}>
+          {t("shell.usePasskey")}
+        </Button>
+      )}
+      <Problem error={error} />
       {byFactor ? (
-        <Field label={t("shell.code")} hint={t("shell.codeHint")}>
-          <Input autoComplete="one-time-code" value={code} onChange={(e) => setCode(e.target.value)} autoFocus />
+        <Field label={t(app ? "shell.code" : "shell.recoveryCode")} hint={app ? t("shell.codeHint") : undefined}>
+          <Input autoComplete="one-time-code" value={code} onChange={(e) => setCode(e.target.value)} autoFocus={!passkey} />
         </Field>
       ) : (
         <Field label={t("shell.password")}>

@@ -60,7 +60,7 @@ function Decide({ code }: { code: string }) {
   });
   if (decide.data) {
     const good = decide.data.status === "approved";
-    return <Alert tone={good ? "good" : "info"}>{good ? t("profile.deviceApproved") : t("profile.deviceDenied")}</Alert>;
+    return <Alert tone={good ? "good" : "info"}>{good ? t(decide.data.kind === "connection" ? "profile.connectionApproved" : "profile.deviceApproved") : t("profile.deviceDenied")}</Alert>;
   }
   if (error instanceof ApiError && error.code === "NOT_FOUND") return <Code wrong={code} />;
   if (error) return <Problem error={error} retry={() => void refetch()} />;
@@ -78,7 +78,7 @@ function Decide({ code }: { code: string }) {
             <Time at={d.created_at} />
           </Fact>
         </Facts>
-        <Alert tone="warn">{t("profile.deviceWarning", { email: me.email })}</Alert>
+        <Alert tone="warn">{t(d.kind === "connection" ? "profile.connectionWarning" : "profile.deviceWarning", { email: me.email })}</Alert>
         <Problem error={decide.error} />
         <div className="flex flex-wrap gap-2">
           <Button kind="primary" busy={decide.isPending && decide.variables} onClick={() => decide.mutate(true)}>
