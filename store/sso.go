@@ -72,6 +72,16 @@ func errProviderName() error {
 	return &pam.Error{Kind: pam.Conflict, Public: "There is a provider of this name already."}
 }
 
+// speaksAlone refuses a provider that could speak of the identities of another.
+func speaksAlone(ctx context.Context, tx *Tx, id pam.OrgID, p sso.Provider) error {
+	n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM sso_providers WHERE org_id = ? AND issuer = ? AND provider_id <> ? AND (kind <> ? OR ? <> ?)`,
+		id, p.Issuer, p.ID, sso.KindOIDC, p.Kind, sso.KindOIDC)
+	if err == nil && n > 0 {
+		err = &pam.Error{Kind: pam.Conflict, Public: "There is another provider of this issuer: it would speak of the same people."}
+	}
+	return err
+}
+
 // CreateSSOProvider is sso.Store's.
 func (db *DB) CreateSSOProvider(ctx context.Context, id pam.OrgID, p sso.Provider, g sso.Gives, e audit.Entry) error {
 	return db.write(ctx, "create sign-in provider", func(ctx context.Context, tx *Tx) error {
@@ -84,6 +94,9 @@ func (db *DB) CreateSSOProvider(ctx context.Context, id pam.OrgID, p sso.Provide
 		}
 		if n >= sso.MaxProviders {
 			return pam.Errorf(pam.Conflict, "", "An organization has at most %d providers.", sso.MaxProviders)
+		}
+		if err := speaksAlone(ctx, tx, id, p); err != nil {
+			return err
 		}
 		// All the groups of the rules, whether or not they give anything yet.
 		if err := given(ctx, tx, id, sso.Gives{Groups: p.Feeds(), Safes: g.Safes}); err != nil {
@@ -142,6 +155,9 @@ func (db *DB) UpdateSSOProvider(ctx context.Context, id pam.OrgID, p sso.Provide
 		}
 		if taken > 0 {
 			return errProviderName()
+		}
+		if err := speaksAlone(ctx, tx, id, p); err != nil {
+			return err
 		}
 		if err := given(ctx, tx, id, g); err != nil {
 			return err

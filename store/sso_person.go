@@ -105,6 +105,10 @@ func (db *DB) Arrive(ctx context.Context, id pam.OrgID, a sso.Arrival, entries .
 		if err := lockOrg(ctx, tx, id); err != nil {
 			return err
 		}
+		// Who vouches may have become somebody else since they were asked.
+		if err := tx.mustTouch(ctx, pam.Conflict, `UPDATE sso_providers SET version = version WHERE org_id = ? AND provider_id = ? AND version = ? AND enabled`, id, a.Provider, a.Version); err != nil {
+			return again
+		}
 		if p := a.Person; p != nil {
 			taken, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM users WHERE email = ?`, p.Email)
 			if err != nil {

@@ -10,8 +10,9 @@ import (
 )
 
 // StaleProviders is sso.Store's.
-func (db *DB) StaleProviders(ctx context.Context, k sso.Kind, before time.Time, limit int) ([]sso.Provider, error) {
-	out, err := list(ctx, db, scanProvider, `SELECT `+providerColumns+` FROM sso_providers p WHERE p.kind = ? AND p.enabled AND p.synced_at <= ? ORDER BY p.synced_at, p.provider_id LIMIT ?`, k, micros(before), limit)
+func (db *DB) StaleProviders(ctx context.Context, k sso.Kind, before, failed time.Time, limit int) ([]sso.Provider, error) {
+	out, err := list(ctx, db, scanProvider, `SELECT `+providerColumns+` FROM sso_providers p WHERE p.kind = ? AND p.enabled
+		AND (p.synced_at <= ? OR p.sync_problem <> '' AND p.synced_at <= ?) ORDER BY p.synced_at, p.provider_id LIMIT ?`, k, micros(before), micros(failed), limit)
 	return out, db.failed("list stale providers", err)
 }
 
@@ -34,10 +35,9 @@ func (db *DB) NoteSync(ctx context.Context, id pam.OrgID, provider pam.ProviderI
 }
 
 // TakeDetails is sso.Store's.
-func (db *DB) TakeDetails(ctx context.Context, id pam.OrgID, p sso.Provider, version int64, e audit.Entry) error {
+func (db *DB) TakeDetails(ctx context.Context, id pam.OrgID, p sso.Provider, e audit.Entry) error {
 	return db.write(ctx, "change provider", func(ctx context.Context, tx *Tx) error {
-		return tx.mustTouch(ctx, pam.Precondition, `UPDATE sso_providers SET details = ?, version = ?, updated_at = ? WHERE org_id = ? AND provider_id = ? AND version = ?`,
-			asJSON(p.Details), p.Version, micros(p.UpdatedAt), id, p.ID, version)
+		return tx.mustTouch(ctx, pam.Precondition, `UPDATE sso_providers SET details = ? WHERE org_id = ? AND provider_id = ? AND version = ?`, asJSON(p.Details), id, p.ID, p.Version)
 	}, e)
 }
 

@@ -39,12 +39,12 @@ func TestOneNodeReadsAProvidersMetadata(t *testing.T) {
 			t.Fatal(err)
 		}
 		stale := func(before time.Time) int {
-			return len(must[[]sso.Provider](t)(db.StaleProviders(ctx, sso.KindSAML, before, 10)))
+			return len(must[[]sso.Provider](t)(db.StaleProviders(ctx, sso.KindSAML, before, before, 10)))
 		}
 		if stale(now) != 1 {
 			t.Fatal("it was never read, and is not due")
 		}
-		if len(must[[]sso.Provider](t)(db.StaleProviders(ctx, sso.KindOIDC, now, 10))) != 0 {
+		if len(must[[]sso.Provider](t)(db.StaleProviders(ctx, sso.KindOIDC, now, now, 10))) != 0 {
 			t.Error("a provider of another kind is due")
 		}
 		claim := func(before, at time.Time) bool { return must[bool](t)(db.ClaimSync(ctx, here, p.ID, before, at)) }
@@ -57,17 +57,41 @@ func TestOneNodeReadsAProvidersMetadata(t *testing.T) {
 		if err := db.NoteSync(ctx, here, p.ID, "nobody answers"); err != nil {
 			t.Fatal(err)
 		}
+		if n := len(must[[]sso.Provider](t)(db.StaleProviders(ctx, sso.KindSAML, now, now.Add(time.Hour), 10))); n != 1 {
+			t.Error("what has failed is not tried again")
+		}
 		changed := p
 		changed.SAML = &sso.SAMLSettings{Metadata: "<y/>"}
-		changed.Version = 2
-		refused(t, db.TakeDetails(ctx, here, changed, 7, w.event(audit.SSOProviderUpdated, here)), pam.Precondition)
-		refused(t, db.TakeDetails(ctx, w.stranger.Org, changed, 1, w.event(audit.SSOProviderUpdated, w.stranger.Org)), pam.Precondition)
-		if err := db.TakeDetails(ctx, here, changed, 1, w.event(audit.SSOProviderUpdated, here)); err != nil {
+		changed.Version = 7
+		refused(t, db.TakeDetails(ctx, here, changed, w.event(audit.SSOProviderUpdated, here)), pam.Precondition)
+		changed.Version = 1
+		refused(t, db.TakeDetails(ctx, w.stranger.Org, changed, w.event(audit.SSOProviderUpdated, w.stranger.Org)), pam.Precondition)
+		if err := db.TakeDetails(ctx, here, changed, w.event(audit.SSOProviderUpdated, here)); err != nil {
 			t.Fatal(err)
 		}
 		got := must[sso.Provider](t)(db.SSOProvider(ctx, here, p.ID))
-		if got.SAML.Metadata != "<y/>" || got.Version != 2 || got.SyncProblem != "nobody answers" || !got.SyncedAt.Equal(now.Add(time.Hour)) {
+		if got.SAML.Metadata != "<y/>" || got.Version != 1 || got.SyncProblem != "nobody answers" || !got.SyncedAt.Equal(now.Add(time.Hour)) {
 			t.Errorf("%+v", got)
+		}
+		// Nobody else speaks of the same identities, by whatever protocol.
+		other := w.provider(here, "OIDC")
+		other.Issuer = p.Issuer
+		refused(t, db.CreateSSOProvider(ctx, here, other, sso.Gives{}, w.event(audit.SSOProviderCreated, here)), pam.Conflict)
+		other.Issuer = "https://idp.test"
+		second := w.provider(here, "OIDC, too")
+		for _, p := range []sso.Provider{other, second} {
+			if err := db.CreateSSOProvider(ctx, here, p, sso.Gives{}, w.event(audit.SSOProviderCreated, here)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other.Issuer = p.Issuer
+		refused(t, db.UpdateSSOProvider(ctx, here, other, 1, sso.Gives{}, false, w.event(audit.SSOProviderUpdated, here)), pam.Conflict)
+		got.Issuer = "https://idp.test"
+		refused(t, db.UpdateSSOProvider(ctx, here, got, 1, sso.Gives{}, false, w.event(audit.SSOProviderUpdated, here)), pam.Conflict)
+		there := w.provider(w.stranger.Org, "Theirs")
+		there.Kind, there.Issuer, there.SAML = sso.KindSAML, p.Issuer, p.SAML
+		if err := db.CreateSSOProvider(ctx, w.stranger.Org, there, sso.Gives{}, w.event(audit.SSOProviderCreated, w.stranger.Org)); err != nil {
+			t.Errorf("in another organization: %v", err)
 		}
 	})
 }

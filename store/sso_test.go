@@ -83,11 +83,16 @@ func TestProvidersAndWhoComesByThem(t *testing.T) {
 		// Somebody new, then again with another role and without the group.
 		id := sso.Identity{ID: pam.IdentityID(w.ids.New(pam.PrefixIdentity)), Org: here, Issuer: p.Issuer, Subject: "s", User: pam.UserID(w.ids.New(pam.PrefixUser)), Email: "s@idp.test", LinkedBy: sso.ByCreated}
 		arrive := func(a sso.Arrival) error {
-			a.At = now
+			a.At, a.Provider = now, p.ID
+			if a.Version == 0 {
+				a.Version = must[sso.Provider](t)(db.SSOProvider(ctx, here, p.ID)).Version
+			}
 			return db.Arrive(ctx, here, a, w.event(audit.SSOIdentityLinked, here))
 		}
 		check(arrive(sso.Arrival{Identity: id, New: true, Person: &sso.NewUser{Email: "s@idp.test", Name: "S"}, Role: pam.Operator, Join: []pam.GroupID{fed.ID, manual.ID}}))
 		refused(t, arrive(sso.Arrival{Identity: id, New: true, Person: &sso.NewUser{Email: "s@idp.test", Name: "S"}, Role: pam.Operator}), pam.Conflict)
+		// Not by the word of whoever it was before an administrator changed that.
+		refused(t, arrive(sso.Arrival{Identity: id, Version: 7}), pam.Conflict)
 		who := must[sso.Person](t)(db.PersonByEmail(ctx, here, "s@idp.test"))
 		if want := (sso.Person{User: id.User, Email: "s@idp.test", Home: here, Role: pam.Operator, Active: true, SignsIn: true}); who != want {
 			t.Errorf("%+v", who)

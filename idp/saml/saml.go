@@ -34,6 +34,7 @@ const (
 	maxAge     = 15 * time.Minute // of an assertion, whatever it says of its end
 	maxDepth   = 64
 	maxNodes   = 20_000 // elements and attributes of a document
+	maxSpaces  = 64     // prefixes of namespaces; each element has those around it
 	maxSubject = 256    // Core section 8.3.7
 	maxCerts   = 10
 	minRSA     = 2048
@@ -138,6 +139,7 @@ func wellFormed(text []byte, strict bool) error {
 	}
 	d := xml.NewDecoder(bytes.NewReader(text))
 	depth, nodes, roots := 0, 0, 0
+	prefixes := map[string]bool{}
 	for {
 		token, err := d.Token()
 		if err == io.EOF && roots == 1 {
@@ -161,6 +163,12 @@ func wellFormed(text []byte, strict bool) error {
 					return errors.New("it has an attribute twice")
 				}
 				seen[a.Name] = true
+				if a.Name.Space == "xmlns" {
+					prefixes[a.Name.Local] = true
+				}
+			}
+			if len(prefixes) > maxSpaces {
+				return errors.New("it is too deep, or has too many parts")
 			}
 		case xml.EndElement:
 			depth--

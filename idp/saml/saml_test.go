@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -294,6 +295,11 @@ func TestAttackDocumentsThatCostMuch(t *testing.T) {
 	w.refused(b64(`<a x="1" x="2"/>`), saml.ErrResponse, "twice")
 	w.refused(b64(`<?xml version="1.0" encoding="UTF-7"?><a/>`), saml.ErrResponse, "can be read")
 	w.refused(b64(`<a/><b/>`), saml.ErrResponse, "too ")
+	var spaces strings.Builder
+	for n := range 5_000 {
+		fmt.Fprintf(&spaces, ` xmlns:a%d="b"`, n)
+	}
+	w.refused(b64("<a"+spaces.String()+"/>"), saml.ErrResponse, "too ")
 	w.refused("%%%", saml.ErrResponse, "cannot be read")
 	w.refused("", saml.ErrResponse, "can be read")
 }

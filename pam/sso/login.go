@@ -227,7 +227,7 @@ func (s *Service) arrive(ctx context.Context, op string, p Provider, attempt Att
 	if at == nil {
 		at = &now
 	}
-	w := newcomer{p: p, claims: claims, now: now, c: c}
+	w := newcomer{p: p, claims: claims, now: now, c: c, arrival: Arrival{Provider: p.ID, Version: p.Version}}
 	var err error
 	if attempt.Link != "" {
 		err = s.link(ctx, op, &w, attempt.Link, actor)

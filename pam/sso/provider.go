@@ -79,7 +79,7 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, clientSe
 	if err != nil {
 		return Provider{}, err
 	}
-	e := s.Scribe.Entry(a, audit.SSOProviderCreated, p.party(), map[string]any{"kind": string(p.Kind), "issuer": p.Issuer, "client_id": p.ClientID, "enabled": p.Enabled})
+	e := s.Scribe.Entry(a, audit.SSOProviderCreated, p.party(), p.told(map[string]any{"kind": string(p.Kind), "issuer": p.Issuer, "client_id": p.ClientID, "enabled": p.Enabled}))
 	return p, pam.Wrap(op, s.Store.CreateSSOProvider(ctx, a.Org, p, gives, e))
 }
 
@@ -150,7 +150,7 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.ProviderID, ve
 		return Provider{}, err
 	}
 	ends := old.Enabled && (!in.Enabled || in.Issuer != old.Issuer)
-	e := s.Scribe.Entry(a, audit.SSOProviderUpdated, p.party(), map[string]any{"changed": changed, "issuer": p.Issuer, "no_longer_fed": noted(old.Feeds(), in.Feeds())})
+	e := s.Scribe.Entry(a, audit.SSOProviderUpdated, p.party(), p.told(map[string]any{"changed": changed, "issuer": p.Issuer, "no_longer_fed": noted(old.Feeds(), in.Feeds())}))
 	if err := s.Store.UpdateSSOProvider(ctx, a.Org, p, old.Version, gives, ends, e); err != nil {
 		return Provider{}, pam.Wrap(op, err)
 	}

@@ -2,6 +2,7 @@ package sso
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -38,6 +39,19 @@ func (a SAMLSettings) differences(b SAMLSettings, note func(field string, differ
 	note("saml.email_attribute", a.EmailAttribute != b.EmailAttribute)
 	note("saml.name_attribute", a.NameAttribute != b.NameAttribute)
 	note("saml.mfa_contexts", !slices.Equal(a.MFAContexts, b.MFAContexts))
+}
+
+// told adds to an event by whose keys people come in from now on.
+func (d Details) told(metadata map[string]any) map[string]any {
+	if d.SAML == nil {
+		return metadata
+	}
+	prints := make([]string, len(d.SAML.Certificates))
+	for i, c := range d.SAML.Certificates {
+		prints[i] = fmt.Sprintf("%s until %s", c.SHA256, c.Until.Format(time.DateOnly))
+	}
+	metadata["certificates"], metadata["metadata_url"], metadata["sign_on_url"] = prints, d.SAML.MetadataURL, d.SAML.SignOnURL
+	return metadata
 }
 
 // SAMLMetadata is what a provider's metadata says.
@@ -84,7 +98,7 @@ type SAML interface {
 // by a key that is not in it.
 const (
 	metadataEvery = 24 * time.Hour
-	metadataAgain = 5 * time.Minute
+	metadataAgain = 5 * time.Minute // also after it could not be read
 	metadataTurn  = 100 // providers at a time
 )
 
@@ -313,20 +327,24 @@ func (a SAMLSettings) claims(said SAMLSaid, p Settings) (Claims, error) {
 // once a day, whichever node does it.
 func (s *Service) ReadMetadata(ctx context.Context) error {
 	const op = "read providers' metadata"
-	due, err := s.Store.StaleProviders(ctx, KindSAML, s.Clock.Now().Add(-metadataEvery), metadataTurn)
+	now := s.Clock.Now()
+	due, err := s.Store.StaleProviders(ctx, KindSAML, now.Add(-metadataEvery), now.Add(-metadataAgain), metadataTurn)
 	if err != nil {
 		return pam.Wrap(op, err)
 	}
+	var failed []error
 	for _, p := range due {
-		if p.SAML == nil {
-			continue
+		within := metadataEvery
+		if p.SyncProblem != "" {
+			within = metadataAgain
 		}
-		// What is wrong is kept with the provider, for its administrators.
-		if _, err := s.refresh(ctx, p, metadataEvery); err != nil && pam.KindOf(err) != pam.Unreachable {
-			return pam.Wrap(op, err)
+		// What is wrong is kept with the provider, for its administrators; and
+		// whoever has changed it meanwhile has brought its metadata.
+		if _, err := s.refresh(ctx, p, within); err != nil && pam.KindOf(err) != pam.Unreachable && pam.KindOf(err) != pam.Precondition {
+			failed = append(failed, pam.Wrap(op, err))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // refresh is a provider with its metadata read again, unless somebody has done
@@ -371,14 +389,10 @@ func (s *Service) refresh(ctx context.Context, p Provider, within time.Duration)
 	settings := *p.SAML
 	settings.Metadata, settings.SignOnURL, settings.Certificates = text, m.SignOnURL, m.Certificates
 	fresh := p
-	fresh.SAML, fresh.Version, fresh.UpdatedAt = &settings, p.Version+1, now
-	prints := make([]string, len(m.Certificates))
-	for i, c := range m.Certificates {
-		prints[i] = fmt.Sprintf("%s until %s", c.SHA256, c.Until.Format(time.DateOnly))
-	}
+	fresh.SAML = &settings
 	e := s.Scribe.Entry(pam.Actor{Token: pam.SystemToken, Org: p.Org}, audit.SSOProviderUpdated, p.party(),
-		map[string]any{"changed": []string{"saml.certificates"}, "issuer": p.Issuer, "certificates": prints})
-	if err := s.Store.TakeDetails(ctx, p.Org, fresh, p.Version, e); err != nil {
+		fresh.told(map[string]any{"changed": []string{"saml.certificates"}, "issuer": p.Issuer}))
+	if err := s.Store.TakeDetails(ctx, p.Org, fresh, e); err != nil {
 		return p, pam.Wrap(op, err)
 	}
 	return fresh, nil

@@ -147,6 +147,8 @@ type Arrival struct {
 	Join     []pam.GroupID
 	Leave    []pam.GroupID
 	At       time.Time
+	Provider pam.ProviderID // that has vouched, as it was in
+	Version  int64
 }
 
 // NewUser is a person who comes to be by signing in.
@@ -167,8 +169,10 @@ type Gives struct {
 // Store keeps all of this. Everything that it changes is durable when it
 // returns.
 type Store interface {
-	// CreateSSOProvider is a Conflict where the name is taken or there are
-	// MaxProviders, and Invalid where a rule names a group that a claim does not
+	// CreateSSOProvider is a Conflict where the name is taken, there are
+	// MaxProviders, or another provider could speak of the same identities (only
+	// several of OpenID Connect may have one issuer: that is an address, and all of
+	// them ask whoever is there), and Invalid where a rule names a group that a claim does not
 	// fill.
 	CreateSSOProvider(ctx context.Context, org pam.OrgID, p Provider, g Gives, e audit.Entry) error
 	SSOProvider(ctx context.Context, org pam.OrgID, id pam.ProviderID) (Provider, error)
@@ -178,17 +182,18 @@ type Store interface {
 	// logins that rest on it end, and the sessions opened with them.
 	UpdateSSOProvider(ctx context.Context, org pam.OrgID, p Provider, version int64, g Gives, ends bool, e audit.Entry) error
 	DeleteSSOProvider(ctx context.Context, org pam.OrgID, id pam.ProviderID, version int64, e audit.Entry) error
-	// StaleProviders are the enabled ones of a kind, of all organizations, that no
-	// job has read since before; the longest ago first, at most limit.
-	StaleProviders(ctx context.Context, k Kind, before time.Time, limit int) ([]Provider, error)
+	// StaleProviders are the enabled ones of a kind, of all organizations, that
+	// nobody has read since before, or since failed where something was wrong then;
+	// the longest ago first, at most limit.
+	StaleProviders(ctx context.Context, k Kind, before, failed time.Time, limit int) ([]Provider, error)
 	// ClaimSync says whether it is for the caller to read what a provider says: no
 	// one else has since before. It notes that it was done at now.
 	ClaimSync(ctx context.Context, org pam.OrgID, id pam.ProviderID, before, now time.Time) (bool, error)
 	// NoteSync keeps what was wrong; "" for nothing.
 	NoteSync(ctx context.Context, org pam.OrgID, id pam.ProviderID, problem string) error
-	// TakeDetails replaces the details of a provider that still has version, else
-	// it is a Precondition.
-	TakeDetails(ctx context.Context, org pam.OrgID, p Provider, version int64, e audit.Entry) error
+	// TakeDetails replaces the details of a provider that still has its version,
+	// else it is a Precondition. The version stays: nobody has edited it.
+	TakeDetails(ctx context.Context, org pam.OrgID, p Provider, e audit.Entry) error
 	// TakeAssertion is a Conflict for one that was taken before.
 	TakeAssertion(ctx context.Context, org pam.OrgID, id pam.ProviderID, assertion [32]byte, until, now time.Time) error
 	SSOOnly(ctx context.Context, org pam.OrgID) (bool, error)

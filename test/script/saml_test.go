@@ -299,9 +299,14 @@ func TestAttackAdministratorNamesKeysOfTheirOwn(t *testing.T) {
 	admin.call("PATCH", "/org/sso/providers/"+made.ID, map[string]any{"saml": map[string]any{"metadata": text}}).want(http.StatusOK)
 	enters("p-1", "alice@corp.test", made.ID).want(http.StatusUnauthorized)  // has a role in a Safe from before
 	enters("p-2", "worker@corp.test", made.ID).want(http.StatusUnauthorized) // has a password
-	fresh := admin.trusts(idp, func(in *v1.SSOProviderIn) { in.Name, in.AllowedDomains = "Mine", []string{"corp.test"} })
-	enters("p-1", "alice@corp.test", fresh.ID).want(http.StatusUnauthorized)
-	enters("p-2", "worker@corp.test", fresh.ID).want(http.StatusUnauthorized)
+	// A second one of that name would speak of everybody who links from now on.
+	mine := v1.SSOProviderIn{Name: "Mine", Type: "saml", Enabled: true, SAML: &v1.SAMLIn{Metadata: &text}}
+	admin.call("POST", "/org/sso/providers", mine).want(http.StatusConflict)
+	// One instead of it speaks of nobody who was linked before.
+	admin.call("DELETE", "/org/sso/providers/"+made.ID, nil).want(http.StatusNoContent)
+	made = read[v1.SSOProvider](admin.call("POST", "/org/sso/providers", mine))
+	enters("p-1", "alice@corp.test", made.ID).want(http.StatusUnauthorized)
+	enters("p-2", "worker@corp.test", made.ID).want(http.StatusUnauthorized)
 
 	// Where the keys are honest, people go on: by themselves, or by the word of a
 	// manager of each Safe.
@@ -446,13 +451,14 @@ func TestPeopleAreKnownByAnAttribute(t *testing.T) {
 		t.Error("somebody else")
 	}
 	// The command line makes one, and gives it other metadata.
+	second := samlprovider.Start(t)
 	env := []string{"XDG_CONFIG_HOME=" + t.TempDir(), "VAULTPAM_TOKEN=" + owner.token, "VAULTPAM_BASE_URL=" + p.base, "VAULTPAM_ORG_ID="}
 	for _, c := range []struct {
 		in, want string
 		argv     []string
 	}{
-		{"", "/metadata", []string{"sso", "create-saml", "Second", idp.URL, "--domain", "corp.test", "--disabled"}},
-		{string(idp.Metadata()), `"metadata_url": ""`, []string{"sso", "set-metadata", "Second", "-", "-o", "json"}},
+		{"", "/metadata", []string{"sso", "create-saml", "Second", second.URL, "--domain", "corp.test", "--disabled"}},
+		{string(second.Metadata()), `"metadata_url": ""`, []string{"sso", "set-metadata", "Second", "-", "-o", "json"}},
 		{"", "saml", []string{"sso", "list"}},
 		{"", "", []string{"sso", "remove", "Second", "--yes"}},
 	} {
