@@ -372,6 +372,7 @@ func cleaned(ps *pam.Problems, field string, texts []string, most int, bad func(
 	return single(texts)
 }
 
+// single is each of the values once, in order; a list, also of none.
 func single[T ~string](values []T) []T {
-	return slices.Compact(slices.Sorted(slices.Values(values)))
+	return slices.Compact(append([]T{}, slices.Sorted(slices.Values(values))...))
 }

@@ -20,10 +20,10 @@ type SAMLSettings struct {
 	SubjectAttribute string        `json:"subject_attribute,omitempty"`
 	EmailAttribute   string        `json:"email_attribute,omitempty"` // "": those that are common
 	NameAttribute    string        `json:"name_attribute,omitempty"`
-	MFAContexts      []string      `json:"mfa_contexts,omitempty"` // that show a second factor; none: those that are common
-	SignOnURL        string        `json:"sign_on_url"`            // of the metadata
-	Certificates     []Certificate `json:"certificates"`           // of the metadata
-	Since            time.Time     `json:"since"`                  // when somebody last changed by hand who signs
+	MFAContexts      []string      `json:"mfa_contexts"` // that show a second factor; none: those that are common
+	SignOnURL        string        `json:"sign_on_url"`  // of the metadata
+	Certificates     []Certificate `json:"certificates"` // of the metadata
+	Since            time.Time     `json:"since"`        // when somebody last changed by hand who signs
 }
 
 // Certificate is one of a provider's, by which it signs.
@@ -99,7 +99,7 @@ type SAML interface {
 const (
 	metadataEvery = 24 * time.Hour
 	metadataAgain = 5 * time.Minute // also after it could not be read
-	metadataTurn  = 100 // providers at a time
+	metadataTurn  = 100             // providers at a time
 )
 
 // Attributes as providers name them where nobody says otherwise: Entra ID and
@@ -146,7 +146,7 @@ func publicly(err error) string {
 }
 
 func (s saml) check(ctx context.Context, ps *pam.Problems, in *Settings, was Settings) {
-	in.ClientID, in.Scopes = "", nil
+	in.ClientID, in.Scopes = "", []string{}
 	old := SAMLSettings{}
 	if was.SAML != nil {
 		old = *was.SAML

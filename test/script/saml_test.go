@@ -83,6 +83,9 @@ func TestSomebodyNewSignsInBySAML(t *testing.T) {
 	if made.Type != "saml" || made.Issuer != idp.URL || made.SAML == nil || len(made.SAML.Certificates) != 1 || !strings.HasSuffix(made.CallbackURL, "/login/callback/"+made.ID) {
 		t.Fatalf("%+v", made)
 	}
+	if made.Scopes == nil || made.SAML.MFAContexts == nil {
+		t.Errorf("null where a list should be: %+v", made)
+	}
 	_, at, _ := strings.Cut(made.SAML.EntityID, "/api/v1")
 	a := p.nobody().call("GET", at, nil).want(http.StatusOK)
 	var ours saml.EntityDescriptor
