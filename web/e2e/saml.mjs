@@ -11,7 +11,7 @@ await run(async () => {
   await page.goto("/organization/sso/new");
   await page.getByLabel("E-mail").fill(world.email);
   await page.getByLabel("Password").fill(world.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByLabel("Protocol").selectOption("SAML 2.0");
   check((await page.getByLabel("Client ID").count()) === 0, "fields of another protocol are shown");
   await page.getByLabel("Name", { exact: true }).fill("Corp SAML");
