@@ -424,6 +424,7 @@ func FuzzRead(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
+	f.Add(idp.Metadata())
 	f.Add([]byte(`<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" Version="2.0" InResponseTo="_request"/>`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		said, err := c.Read(m, us, "_request", base64.StdEncoding.EncodeToString(text))

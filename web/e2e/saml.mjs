@@ -22,7 +22,7 @@ await run(async () => {
   const file = (text) => ({ name: "metadata.xml", mimeType: "application/xml", buffer: Buffer.from(text) });
   await page.getByLabel("Metadata file").setInputFiles(file("<html></html>"));
   await page.getByRole("button", { name: "Add a provider" }).click();
-  await page.getByText(/it is not SAML metadata/).waitFor();
+  await page.getByText("This is not the SAML metadata of one identity provider.").waitFor();
   await accessible(page, "add a provider of SAML");
   await page.getByLabel("The provider's metadata").selectOption("Read at an address, again each day");
   await page.getByLabel("Address of the metadata").fill(world.saml.metadata_url);

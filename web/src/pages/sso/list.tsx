@@ -9,6 +9,7 @@ import { Badge, Loading, Problem } from "../../ui/feedback";
 import { RowLink } from "../../ui/link";
 import { Card, Fact, Facts, PageHead } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { words } from "../../ui/words";
 import { ruleWords } from "./words";
 
 export default function SingleSignOn() {
@@ -71,7 +72,7 @@ function Providers() {
                 <p className="text-muted">
                   {t(`sso.types.${p.type}`)} · <span className="name">{p.issuer}</span>
                 </p>
-                {tested[p.id] && !tested[p.id]!.ok && <p className="text-danger-text">{tested[p.id]!.problem}</p>}
+                {tested[p.id] && !tested[p.id]!.ok && <p className="text-danger-text">{words(t, tested[p.id]!.problem ?? "")}</p>}
               </div>
               <Badge tone={p.enabled ? "good" : "quiet"}>{t(p.enabled ? "sso.on" : "sso.off")}</Badge>
               <Button busy={busy === p.id} onClick={() => void test(p.id)} aria-label={`${t("sso.test")}: ${p.name}`}>

@@ -5,6 +5,7 @@ import { CopyButton } from "../../ui/button";
 import { Alert } from "../../ui/feedback";
 import { Field, Input, Select, TextArea } from "../../ui/field";
 import { Fact, Facts } from "../../ui/page";
+import { words } from "../../ui/words";
 import { linesOf } from "./words";
 
 type SAML = Schemas["SAML"];
@@ -99,7 +100,7 @@ export function SAMLFacts({ saml, acs }: { saml: SAML; acs: string }) {
           </ul>
         </Fact>
       </Facts>
-      {saml.problem && <p className="mt-2 text-danger-text">{saml.problem}</p>}
+      {saml.problem && <p className="mt-2 text-danger-text">{words(t, saml.problem)}</p>}
     </Alert>
   );
 }
