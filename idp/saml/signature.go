@@ -40,11 +40,11 @@ func verified(el *etree.Element, certs []*x509.Certificate, now time.Time) (*etr
 		ns, err = ns.SubContext(el)
 	}
 	if err != nil {
-		return nil, refuse(ErrSignature, "its names are of no namespace", err)
+		return nil, unread(err)
 	}
 	alone, err := etreeutils.NSDetatch(ns, el)
 	if err != nil {
-		return nil, refuse(ErrSignature, "its names are of no namespace", err)
+		return nil, unread(err)
 	}
 	// Which certificate it says it is signed by is of no interest: all that may
 	// be are known.
@@ -64,6 +64,9 @@ func verified(el *etree.Element, certs []*x509.Certificate, now time.Time) (*etr
 		ctx.IdAttribute = "ID"
 		ctx.Clock = dsig.NewFakeClockAt(latest(earliest(now, cert.NotAfter), cert.NotBefore))
 		out, err := ctx.Validate(alone)
+		if errors.Is(err, etreeutils.ErrTraversalLimit) {
+			return nil, unread(err)
+		}
 		if err != nil {
 			last = err
 			continue
@@ -77,6 +80,14 @@ func verified(el *etree.Element, certs []*x509.Certificate, now time.Time) (*etr
 		return nil, refuse(ErrSignature, "the provider's certificate has expired", nil)
 	}
 	return nil, refuse(ErrSignature, "its signature is not the provider's", last)
+}
+
+// unread is what goxmldsig does not look at: it goes to a thousand elements.
+func unread(err error) error {
+	if errors.Is(err, etreeutils.ErrTraversalLimit) {
+		return refuse(ErrResponse, "it has too many parts: have the provider send fewer groups", err)
+	}
+	return refuse(ErrSignature, "its names are of no namespace", err)
 }
 
 func earliest(a, b time.Time) time.Time {
