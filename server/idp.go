@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"vaultpam/edge"
+	"vaultpam/idp/ldap"
 	"vaultpam/idp/oidc"
 	"vaultpam/idp/saml"
 	"vaultpam/internal/outbound"
+	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/sso"
 )
@@ -170,5 +172,64 @@ func (s *Server) readProviders(ctx context.Context) error {
 		case <-tick.C:
 		}
 		s.try(ctx, "read providers' metadata", s.sso.ReadMetadata)
+		s.try(ctx, "read directories", s.sso.SyncDirectories)
 	}
+}
+
+// directories gives single sign-on the directories of LDAP.
+type directories struct{ client *ldap.Client }
+
+// URLProblem implements sso.LDAP.
+func (d directories) URLProblem(url string) string { return d.client.URLProblem(url) }
+
+// CAProblem implements sso.LDAP.
+func (directories) CAProblem(pem string) string { return ldap.CAProblem(pem) }
+
+// DNProblem implements sso.LDAP.
+func (directories) DNProblem(dn string) string { return ldap.DNProblem(dn) }
+
+// FilterProblem implements sso.LDAP.
+func (directories) FilterProblem(filter string, places ...string) string {
+	return ldap.FilterProblem(filter, places...)
+}
+
+func directoryOf(d sso.Directory) ldap.Directory {
+	return ldap.Directory{
+		URLs: d.URLs, CA: d.CA, BindDN: d.BindDN, Password: d.Password, BaseDN: d.BaseDN, UserFilter: d.UserFilter, SubjectAttribute: d.SubjectAttribute,
+		EmailAttribute: d.EmailAttribute, NameAttribute: d.NameAttribute, GroupBaseDN: d.GroupBaseDN, GroupFilter: d.GroupFilter,
+	}
+}
+
+// Test implements sso.LDAP.
+func (d directories) Test(ctx context.Context, at sso.Directory) error {
+	return directoryError(d.client.Test(ctx, directoryOf(at)))
+}
+
+// Authenticate implements sso.LDAP.
+func (d directories) Authenticate(ctx context.Context, at sso.Directory, username string, password secret.Value) (sso.DirectoryEntry, error) {
+	e, err := d.client.Authenticate(ctx, directoryOf(at), username, password)
+	return sso.DirectoryEntry(e), directoryError(err)
+}
+
+// Lookup implements sso.LDAP.
+func (d directories) Lookup(ctx context.Context, at sso.Directory, subjects []string) (map[string]sso.DirectoryEntry, error) {
+	found, err := d.client.Lookup(ctx, directoryOf(at), subjects)
+	out := make(map[string]sso.DirectoryEntry, len(found))
+	for subject, e := range found {
+		out[subject] = sso.DirectoryEntry(e)
+	}
+	return out, directoryError(err)
+}
+
+// directoryError gives errors of a directory their kind and their words.
+func directoryError(err error) error {
+	const op = "ask directory"
+	e, ok := errors.AsType[*ldap.Error](err)
+	switch {
+	case !ok:
+		return pam.Wrap(op, err)
+	case errors.Is(e.Kind, ldap.ErrRefused):
+		return &pam.Error{Kind: pam.AuthFailed, Op: op, Err: err}
+	}
+	return &pam.Error{Kind: pam.Unreachable, Op: op, Public: "The directory did not answer as it should: " + e.Reason + ".", Err: err}
 }

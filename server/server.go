@@ -22,6 +22,7 @@ import (
 	"vaultpam/edge/httpapi"
 	"vaultpam/edge/sshproxy"
 	"vaultpam/edge/webterm"
+	"vaultpam/idp/ldap"
 	"vaultpam/idp/oidc"
 	"vaultpam/idp/saml"
 	"vaultpam/internal/clock"
@@ -199,7 +200,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.sso = sso.New(sso.Deps{
-		Store: s.db, Sealer: s.vault, OIDC: providers{rules, oidc.New(rules, s.clock)}, SAML: samlProviders{rules, saml.New(rules, s.clock)}, URL: s.url, Counted: s.identity.Counted, Events: events, Observe: func(what string, err error) { s.metrics.vouched(what, err) }, ValidScope: identity.ValidScope,
+		Store: s.db, Sealer: s.vault, OIDC: providers{rules, oidc.New(rules, s.clock)}, SAML: samlProviders{rules, saml.New(rules, s.clock)}, LDAP: directories{ldap.New(rules)}, Brake: s.identity, URL: s.url, Counted: s.identity.Counted, Events: events, Observe: func(what string, err error) { s.metrics.vouched(what, err) }, ValidScope: identity.ValidScope,
 		Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Rand: rand.Reader,
 	})
 	s.webhooks = webhook.New(webhook.Deps{

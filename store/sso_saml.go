@@ -55,3 +55,11 @@ func (db *DB) TakeAssertion(ctx context.Context, id pam.OrgID, provider pam.Prov
 		return err
 	})
 }
+
+// SuspendGone implements sso.Store.
+func (db *DB) SuspendGone(ctx context.Context, id pam.OrgID, user pam.UserID, e audit.Entry) error {
+	return db.write(ctx, "suspend member", func(ctx context.Context, tx *Tx) error {
+		tx.changed(id, pam.SubjectMember, string(user))
+		return tx.mustTouch(ctx, pam.Conflict, `UPDATE memberships SET status = 'suspended' WHERE org_id = ? AND user_id = ? AND status = 'active' AND role <> 'owner'`, id, user)
+	}, e)
+}

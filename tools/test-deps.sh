@@ -26,6 +26,7 @@ check() {
 	need python3 test -x /usr/bin/python3
 	need python3-requests /usr/bin/python3 -c 'import requests'
 	need curl has curl
+	need slapd has slapd
 	need tmux has tmux
 	need chromium has chromium
 	# Any npm will do to fetch a Node.js that is new enough.

@@ -17,10 +17,10 @@ type SSOSettingsIn struct {
 // SSOProviderIn is what an administrator says of a provider.
 type SSOProviderIn struct {
 	Name           string    `json:"name" maxLength:"64"`
-	Type           string    `json:"type,omitempty" enum:"oidc,saml" doc:"Default oidc; stays as it was made"`
+	Type           string    `json:"type,omitempty" enum:"oidc,saml,ldap" doc:"Default oidc; stays as it was made"`
 	Issuer         string    `json:"issuer,omitempty" maxLength:"2048" doc:"Exactly as the provider writes it; of saml it stands in the metadata"`
 	ClientID       string    `json:"client_id,omitempty" maxLength:"256" doc:"Of oidc"`
-	ClientSecret   *string   `json:"client_secret,omitempty" maxLength:"4096" writeOnly:"true" doc:"Absent: as it was; empty: a client without one"`
+	ClientSecret   *string   `json:"client_secret,omitempty" maxLength:"4096" writeOnly:"true" doc:"Absent: as it was; empty: a client without one. Of ldap: the password of the account that searches"`
 	Scopes         []string  `json:"scopes,omitempty" maxItems:"20" doc:"Beside openid; default profile, email"`
 	AllowedDomains []string  `json:"allowed_domains,omitempty" maxItems:"50" doc:"Of the addresses that it may vouch for; none: any"`
 	GroupClaim     string    `json:"group_claim,omitempty" maxLength:"256"`
@@ -30,6 +30,7 @@ type SSOProviderIn struct {
 	TrustMFA       bool      `json:"trust_mfa,omitempty" doc:"Its word (amr) that a second factor was shown counts"`
 	Enabled        bool      `json:"enabled,omitempty"`
 	SAML           *SAMLIn   `json:"saml,omitempty" doc:"Of saml"`
+	LDAP           *LDAPIn   `json:"ldap,omitempty" doc:"Of ldap"`
 }
 
 // SAMLIn is what only a provider of SAML 2.0 has.
@@ -42,6 +43,20 @@ type SAMLIn struct {
 	MFAContexts      []string `json:"mfa_contexts,omitempty" maxItems:"20" doc:"AuthnContextClassRef that show a second factor; default those of REFEDS and Microsoft"`
 }
 
+// LDAPIn is what only a directory has.
+type LDAPIn struct {
+	URLs             []string `json:"urls" maxItems:"5" doc:"ldaps://host, or ldap://host, where STARTTLS is required; the first that answers is asked"`
+	CA               string   `json:"ca,omitempty" maxLength:"65536" doc:"Certificates in PEM that vouch for the servers; default those of the system"`
+	BindDN           string   `json:"bind_dn,omitempty" maxLength:"1024" doc:"Of the account that searches, whose password is client_secret; default nobody's"`
+	BaseDN           string   `json:"base_dn" maxLength:"1024" doc:"Below which people are"`
+	UserFilter       string   `json:"user_filter,omitempty" maxLength:"1024" doc:"{username} stands for what is typed; default (|(uid={username})(mail={username}))"`
+	SubjectAttribute string   `json:"subject_attribute,omitempty" maxLength:"64" doc:"Identifies people for good; default entryUUID, of Active Directory objectGUID"`
+	EmailAttribute   string   `json:"email_attribute,omitempty" maxLength:"64" doc:"Default mail"`
+	NameAttribute    string   `json:"name_attribute,omitempty" maxLength:"64" doc:"Default displayName"`
+	GroupBaseDN      string   `json:"group_base_dn,omitempty" maxLength:"1024" doc:"Below which groups are searched; default: memberOf says them"`
+	GroupFilter      string   `json:"group_filter,omitempty" maxLength:"1024" doc:"{dn} and {username} stand for the person's; default (|(member={dn})(uniqueMember={dn}))"`
+}
+
 // SSORule is what one value of the group claim gives.
 type SSORule struct {
 	Value    string   `json:"value" maxLength:"256"`
@@ -52,7 +67,7 @@ type SSORule struct {
 // SSOProvider is somebody who vouches for people.
 type SSOProvider struct {
 	ID             string    `json:"id"`
-	Type           string    `json:"type" enum:"oidc,saml"`
+	Type           string    `json:"type" enum:"oidc,saml,ldap"`
 	Name           string    `json:"name"`
 	Issuer         string    `json:"issuer"`
 	ClientID       string    `json:"client_id"`
@@ -67,6 +82,7 @@ type SSOProvider struct {
 	Enabled        bool      `json:"enabled"`
 	CallbackURL    string    `json:"callback_url" doc:"To be registered with the provider as redirect URI, of saml as assertion consumer service"`
 	SAML           *SAML     `json:"saml,omitempty"`
+	LDAP           *LDAP     `json:"ldap,omitempty"`
 	CreatedAt      time.Time `json:"created_at"`
 	UpdatedAt      time.Time `json:"updated_at"`
 }
@@ -82,6 +98,18 @@ type SAML struct {
 	Certificates     []SAMLCertificate `json:"certificates" doc:"By which the provider signs"`
 	ReadAt           *time.Time        `json:"read_at,omitempty" doc:"When the metadata was last asked for"`
 	Problem          string            `json:"problem" doc:"What was wrong then"`
+}
+
+// LDAP is what only a directory has.
+type LDAP struct {
+	LDAPIn
+	ReadAt  *time.Time `json:"read_at,omitempty" doc:"When people and groups were last read"`
+	Problem string     `json:"problem" doc:"What was wrong then"`
+}
+
+// LDAPSyncIn is the body of POST /org/sso/providers/{id}/sync.
+type LDAPSyncIn struct {
+	All bool `json:"all,omitempty" doc:"Suspends all who are not in the directory any more, however many"`
 }
 
 // SAMLCertificate is one of a provider's.
@@ -117,7 +145,7 @@ type SSOOffers struct {
 // SSOOffer is one of them.
 type SSOOffer struct {
 	ID   string `json:"id"`
-	Type string `json:"type" enum:"oidc,saml" doc:"How one signs in by it"`
+	Type string `json:"type" enum:"oidc,saml,ldap" doc:"How one signs in by it; by ldap with user name and password, in the console"`
 	Name string `json:"name"`
 }
 
@@ -150,6 +178,8 @@ type SSOFinishIn struct {
 	Error      string `json:"error,omitempty" maxLength:"256"`
 	// The state is the RelayState then.
 	SAMLResponse string `json:"saml_response,omitempty" maxLength:"400000" doc:"Of saml, as the provider's page has posted it"`
+	Username     string `json:"username,omitempty" maxLength:"256" doc:"Of ldap"`
+	Password     string `json:"password,omitempty" maxLength:"1024" doc:"Of ldap"`
 }
 
 // SSOFinish is a login by cookie, or an account that was linked.

@@ -97,6 +97,7 @@ func (a *API) routes() {
 	serve(a, route{"PATCH /org/sso/providers/{id}", "Change a provider", member, "-", ok, sensitive, typeOf[v1.SSOProviderIn]()}, a.patchProvider)
 	serve(a, route{"DELETE /org/sso/providers/{id}", "Believe a provider no more; logins by it end", member, "-", none, sensitive, nil}, a.deleteProvider)
 	serve(a, route{"POST /org/sso/providers/{id}/test", "See whether a provider's documents can be read", member, "org:read", ok, sensitive, nil}, a.testProvider)
+	serve(a, route{"POST /org/sso/providers/{id}/sync", "Read a directory now: groups and roles, and who is gone", member, "-", ok, sensitive | bodyOptional, typeOf[v1.LDAPSyncIn]()}, a.syncProvider)
 	serve(a, route{"GET /org/sso/identities", "Whom the subjects of providers are here", member, "members:read", ok, 0, nil}, a.listIdentities)
 	serve(a, route{"DELETE /org/sso/identities/{id}", "Unlink one; logins by it end", member, "-", none, sensitive, nil}, a.unlinkIdentity)
 	serve(a, route{"GET /org/sso/scim-tokens", "The tokens with which directories fill the organization by SCIM", member, "org:read", ok, 0, nil}, a.listSCIMTokens)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/sso"
 )
@@ -62,8 +63,10 @@ func (a *API) finishSSO(ctx context.Context, _ pam.Actor, in *struct {
 		}
 	}
 	b := in.Body
+	password := secret.FromString(b.Password)
+	defer password.Wipe()
 	who, err := a.SSO.Finish(ctx, sso.Finish{
-		Provider: pam.ProviderID(b.ProviderID), State: b.State, Code: b.Code, Issuer: b.Iss, Error: b.Error, SAMLResponse: b.SAMLResponse, Browser: in.Browser, Actor: actor,
+		Provider: pam.ProviderID(b.ProviderID), State: b.State, Code: b.Code, Issuer: b.Iss, Error: b.Error, SAMLResponse: b.SAMLResponse, Username: b.Username, Password: password, Browser: in.Browser, Actor: actor,
 	}, sso.Client{From: callOf(ctx).from, RequestID: callOf(ctx).id})
 	if err != nil {
 		return nil, err

@@ -33,6 +33,12 @@ func (a *API) providerOf(p sso.Provider) v1.SSOProvider {
 			out.SAML.ReadAt, out.SAML.Problem = moment(p.SyncedAt), p.SyncProblem
 		}
 	}
+	if x := p.LDAP; x != nil {
+		out.LDAP = &v1.LDAP{LDAPIn: v1.LDAPIn{
+			URLs: x.URLs, CA: x.CA, BindDN: x.BindDN, BaseDN: x.BaseDN, UserFilter: x.UserFilter, SubjectAttribute: x.SubjectAttribute, EmailAttribute: x.EmailAttribute,
+			NameAttribute: x.NameAttribute, GroupBaseDN: x.GroupBaseDN, GroupFilter: x.GroupFilter,
+		}, ReadAt: moment(p.SyncedAt), Problem: p.SyncProblem}
+	}
 	return out
 }
 
@@ -54,6 +60,12 @@ func providerSettings(in v1.SSOProviderIn) sso.Settings {
 		}
 		if in.SAML.Metadata != nil {
 			out.SAML.Metadata = *in.SAML.Metadata
+		}
+	}
+	if x := in.LDAP; x != nil {
+		out.LDAP = &sso.LDAPSettings{
+			URLs: x.URLs, CA: x.CA, BindDN: x.BindDN, BaseDN: x.BaseDN, UserFilter: x.UserFilter, SubjectAttribute: x.SubjectAttribute, EmailAttribute: x.EmailAttribute,
+			NameAttribute: x.NameAttribute, GroupBaseDN: x.GroupBaseDN, GroupFilter: x.GroupFilter,
 		}
 	}
 	for _, r := range in.Rules {
@@ -138,6 +150,9 @@ func (a *API) patchProvider(ctx context.Context, actor pam.Actor, in *change) (*
 	if x := was.SAML; x != nil {
 		base.SAML = &v1.SAMLIn{MetadataURL: x.MetadataURL, SubjectAttribute: x.SubjectAttribute, EmailAttribute: x.EmailAttribute, NameAttribute: x.NameAttribute, MFAContexts: x.MFAContexts}
 	}
+	if x := was.LDAP; x != nil {
+		base.LDAP = &x.LDAPIn
+	}
 	body, err := decode[v1.SSOProviderIn](a, base, in.RawBody)
 	if err != nil {
 		return nil, err
@@ -160,6 +175,21 @@ func (a *API) deleteProvider(ctx context.Context, actor pam.Actor, in *removal) 
 		return nil, err
 	}
 	return nil, a.SSO.Delete(ctx, actor, pam.ProviderID(in.ID), version)
+}
+
+func (a *API) syncProvider(ctx context.Context, actor pam.Actor, in *struct {
+	ByID
+	Raw
+},
+) (*versioned[v1.SSOProvider], error) {
+	var body v1.LDAPSyncIn
+	if len(in.RawBody) > 0 {
+		var err error
+		if body, err = decode[v1.LDAPSyncIn](a, nil, in.RawBody); err != nil {
+			return nil, err
+		}
+	}
+	return a.providerReply(a.SSO.Sync(ctx, actor, pam.ProviderID(in.ID), body.All))
 }
 
 func (a *API) testProvider(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.SSOTest], error) {

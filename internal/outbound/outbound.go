@@ -123,7 +123,7 @@ func New(r Rules) *http.Client {
 		r.Timeout = 10 * time.Second
 	}
 	t := &http.Transport{
-		DialContext: r.dial, TLSHandshakeTimeout: r.Timeout, ResponseHeaderTimeout: r.Timeout, MaxResponseHeaderBytes: maxHeader,
+		DialContext: r.Dial, TLSHandshakeTimeout: r.Timeout, ResponseHeaderTimeout: r.Timeout, MaxResponseHeaderBytes: maxHeader,
 		MaxIdleConns: 16, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true,
 	}
 	return &http.Client{
@@ -178,9 +178,9 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// dial connects to the first permitted address of a name: exactly the one that
+// Dial connects to the first permitted address of a name: exactly the one that
 // was checked, so that a name server cannot give another one afterwards.
-func (r Rules) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (r Rules) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err

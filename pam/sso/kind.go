@@ -22,6 +22,7 @@ const (
 // those of other kinds are nil.
 type Details struct {
 	SAML *SAMLSettings `json:"saml,omitempty"`
+	LDAP *LDAPSettings `json:"ldap,omitempty"`
 }
 
 // since is from when on an identity counts by itself: from the last time that
@@ -30,6 +31,9 @@ type Details struct {
 func (d Details) since() time.Time {
 	if d.SAML != nil {
 		return d.SAML.Since
+	}
+	if d.LDAP != nil {
+		return d.LDAP.Since
 	}
 	return time.Time{}
 }
@@ -55,6 +59,8 @@ func (s *Service) kind(op string, k Kind) (kind, error) {
 		return oidc{s}, nil
 	case KindSAML:
 		return saml{s}, nil
+	case KindLDAP:
+		return ldap{s}, nil
 	}
 	var ps pam.Problems
 	ps.Add("type", "is not a type of provider")

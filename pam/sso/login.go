@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
+	"net/netip"
 	"time"
 
 	"vaultpam/internal/secret"
@@ -152,7 +153,10 @@ func (w way) derived(use string) string {
 type Finish struct {
 	Provider                   pam.ProviderID // whose redirect address it was
 	State, Code, Issuer, Error string
-	SAMLResponse               string    // base64, as the browser has brought it
+	SAMLResponse               string       // base64, as the browser has brought it
+	Username                   string       // what somebody has typed for a directory
+	Password                   secret.Value // the caller wipes it
+	From                       netip.Addr
 	Browser                    string    // what it has kept
 	Actor                      pam.Actor // who is signed in there; nobody: no User
 }
@@ -184,6 +188,7 @@ func (s *Service) Finish(ctx context.Context, in Finish, c Client) (out pam.Asse
 	if err != nil {
 		return pam.Assertion{}, err
 	}
+	in.From = c.From
 	claims, err := k.finish(ctx, p, way{browser: in.Browser, state: in.State}, in)
 	if err == nil {
 		if out, err = s.arrive(ctx, op, p, attempt, claims, in.Actor, c); err == nil {

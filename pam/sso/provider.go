@@ -72,6 +72,9 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, clientSe
 	}
 	now := s.Clock.Now()
 	p := Provider{ID: pam.ProviderID(s.IDs.New(pam.PrefixProvider)), Org: a.Org, Settings: in, TrustedAt: now, Version: 1, CreatedAt: now, UpdatedAt: now}
+	if p.Kind == KindLDAP {
+		p.Issuer = directoryIssuer(p.ID)
+	}
 	if p, err = s.seal(ctx, p, clientSecret); err != nil {
 		return Provider{}, pam.Wrap(op, err)
 	}
@@ -120,9 +123,10 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.ProviderID, ve
 		return Provider{}, err
 	}
 	// The secret is for the one that it was made by, and is sent to nobody else.
-	if in.Issuer != old.Issuer && old.Sealed != nil && clientSecret == nil {
+	moved := in.Issuer != old.Issuer || old.LDAP != nil && in.LDAP.elsewhere(*old.LDAP)
+	if moved && old.Sealed != nil && clientSecret == nil {
 		var ps pam.Problems
-		ps.Add("client_secret", "is needed where the issuer changes")
+		ps.Add("client_secret", "is needed where the issuer or its servers change")
 		return Provider{}, ps.Err(op)
 	}
 	p := old
@@ -149,7 +153,7 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.ProviderID, ve
 	if err != nil {
 		return Provider{}, err
 	}
-	ends := old.Enabled && (!in.Enabled || in.Issuer != old.Issuer)
+	ends := old.Enabled && (!in.Enabled || moved)
 	e := s.Scribe.Entry(a, audit.SSOProviderUpdated, p.party(), p.told(map[string]any{"changed": changed, "issuer": p.Issuer, "no_longer_fed": noted(old.Feeds(), in.Feeds())}))
 	if err := s.Store.UpdateSSOProvider(ctx, a.Org, p, old.Version, gives, ends, e); err != nil {
 		return Provider{}, pam.Wrap(op, err)
@@ -258,10 +262,10 @@ func (s *Service) gives(ctx context.Context, op string, a pam.Actor, groups []pa
 }
 
 // bringing are the settings that decide who comes into a group.
-var bringing = []string{"issuer", "client_id", "client_secret", "allowed_domains", "group_claim", "rules", "create_users", "enabled", "saml.metadata", "saml.metadata_url", "saml.subject_attribute", "saml.email_attribute"}
+var bringing = []string{"issuer", "client_id", "client_secret", "allowed_domains", "group_claim", "rules", "create_users", "enabled", "saml.metadata", "saml.metadata_url", "saml.subject_attribute", "saml.email_attribute", "ldap.urls", "ldap.ca", "ldap.bind_dn", "ldap.base_dn", "ldap.user_filter", "ldap.subject_attribute", "ldap.email_attribute", "ldap.group_base_dn", "ldap.group_filter"}
 
 // trusting are those that decide who vouches, and for whom.
-var trusting = []string{"issuer", "client_id", "allowed_domains", "enabled", "saml.metadata", "saml.metadata_url", "saml.subject_attribute", "saml.email_attribute"}
+var trusting = []string{"issuer", "client_id", "allowed_domains", "enabled", "saml.metadata", "saml.metadata_url", "saml.subject_attribute", "saml.email_attribute", "ldap.urls", "ldap.ca", "ldap.base_dn", "ldap.user_filter", "ldap.subject_attribute", "ldap.email_attribute"}
 
 func differences(a, b Settings) []string {
 	var out []string
@@ -283,6 +287,9 @@ func differences(a, b Settings) []string {
 	note("default_role", a.DefaultRole != b.DefaultRole)
 	note("trust_mfa", a.TrustsMFA != b.TrustsMFA)
 	note("enabled", a.Enabled != b.Enabled)
+	if a.LDAP != nil && b.LDAP != nil {
+		a.LDAP.differences(*b.LDAP, note)
+	}
 	if a.SAML != nil && b.SAML != nil {
 		a.SAML.differences(*b.SAML, note)
 	}

@@ -194,6 +194,9 @@ type Store interface {
 	// TakeDetails replaces the details of a provider that still has its version,
 	// else it is a Precondition. The version stays: nobody has edited it.
 	TakeDetails(ctx context.Context, org pam.OrgID, p Provider, e audit.Entry) error
+	// SuspendGone suspends an active member, ends their logins and sessions, and is
+	// a Conflict for an owner.
+	SuspendGone(ctx context.Context, org pam.OrgID, user pam.UserID, e audit.Entry) error
 	// TakeAssertion is a Conflict for one that was taken before.
 	TakeAssertion(ctx context.Context, org pam.OrgID, id pam.ProviderID, assertion [32]byte, until, now time.Time) error
 	SSOOnly(ctx context.Context, org pam.OrgID) (bool, error)
@@ -286,6 +289,8 @@ type Deps struct {
 	Sealer pam.Sealer
 	OIDC   OIDC
 	SAML   SAML
+	LDAP   LDAP
+	Brake  Brake
 	URL    func() string // under which people reach the console, without a slash at its end
 	// Counted says whether a failure from there is to be written by itself:
 	// beyond a limit, failures are counted and written together.

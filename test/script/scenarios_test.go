@@ -187,6 +187,7 @@ var scenarios = []row{
 		t := read[v1.SCIMToken](w.founder.call("POST", "/org/sso/scim-tokens", v1.SCIMTokenIn{Name: w.unique("Directory")}))
 		return ask{path: "/org/sso/scim-tokens/" + t.ID}
 	}},
+	{"POST /org/sso/providers/{id}/sync", "401 404 403 403 403 403 403 409 409 403 403 403 409", onProvider("/sync", nil)},
 	{"GET /org/sso/identities", "401 200 403 403 403 403 403 200 200 403 403 200 200", path("/org/sso/identities")},
 	{"DELETE /org/sso/identities/{id}", "401 404 403 403 403 403 403 404 404 403 403 403 404", path("/org/sso/identities/idn_x")},
 	{"GET /auth/sso/{organization}", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/auth/sso/nobody-here")},
