@@ -27,7 +27,7 @@ var providers = noun[v1.SSOProvider]{
 }
 
 func (a *app) ssoCommand() *cobra.Command {
-	cmd := providers.command(a, providers.action(a, "test", "See whether a provider's documents can be read"), a.ssoSecretCommand(), a.ssoCreateSAMLCommand(), a.ssoMetadataCommand(), a.ssoOnlyCommand(), a.ssoAccountsCommand())
+	cmd := providers.command(a, providers.action(a, "test", "See whether a provider's documents can be read"), a.ssoSecretCommand(), a.ssoSyncCommand(), a.ssoCreateSAMLCommand(), a.ssoMetadataCommand(), a.ssoOnlyCommand(), a.ssoAccountsCommand())
 	cmd.Use, cmd.Aliases, cmd.Short = "sso", nil, "List and change who vouches for people (single sign-on)"
 	for _, sub := range cmd.Commands() {
 		sub.Use = strings.Replace(sub.Use, "ID|SLUG", "ID|NAME", 1)
@@ -39,6 +39,21 @@ func (a *app) ssoCommand() *cobra.Command {
 			sub.Aliases = []string{"remove"}
 		}
 	}
+	return cmd
+}
+
+func (a *app) ssoSyncCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use: "sync ID|NAME", Short: "Read a directory now: groups and roles, and who is gone", Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			return providers.with(cmd, a, argv[0], func(c *client.Client, id string) error {
+				v, err := client.Post[v1.SSOProvider](cmd.Context(), c, providers.path+"/"+id+"/sync", v1.LDAPSyncIn{All: all})
+				return one(cmd, a, v, err)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "suspend all who are not in it any more, however many")
 	return cmd
 }
 

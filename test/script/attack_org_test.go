@@ -54,14 +54,14 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	viewer := w.p.login(w.who["viewer"].email, ownerPassword) // enrolling ends the other logins
 	viewer.enrols()
 	factor := read[v1.Factors](viewer.call("GET", "/me/mfa", nil)).Factors[0].ID
-	request, grant, review := named(onRequest("")), named(onGrant), named(onReview(""))
+	request, grant, review, told := named(onRequest("")), named(onGrant), named(onReview("")), named(onWebhook("", nil))
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
 		"/recordings": f.recording, "/org/members": victim.id, "/me/logins": login, "/me/ssh-keys": key, "/personal-access-tokens": token, "/me/memberships": w.founder.org,
 		"/audit-events": event, "/policies": rule, "/org/groups": team, "/org/invitations": invited,
 		"/org/sso/providers": vouching, "/org/sso/identities": linked, "/me/sso-identities": linked, "/org/sso/workload-rules": lent, "/org/sso/scim-tokens": directory,
-		"/me/mfa": factor, "/access-requests": request, "/grants": grant, "/access-reviews": review,
+		"/me/mfa": factor, "/access-requests": request, "/grants": grant, "/access-reviews": review, "/webhooks": told,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
@@ -70,6 +70,8 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		"POST /access-reviews/{id}/decisions":   v1.AccessReviewDecisionsIn{ItemIDs: []string{f.viewer}, Decision: "revoke"},
 		"PATCH /org/sso/workload-rules/{id}":    map[string]any{"enabled": false},
 		"PATCH /org/sso/providers/{id}":         map[string]any{"enabled": false},
+		"PATCH /webhooks/{id}":                  map[string]any{"status": "disabled"},
+		"PATCH /me/mfa/{id}":                    v1.FactorIn{Label: "Stolen"},
 		"PATCH /org/groups/{id}":                map[string]any{"member_ids": []string{thief.id}},
 		"PATCH /safes/{id}":                     map[string]any{"name": "Stolen"},
 		"PATCH /resources/{id}":                 map[string]any{"host": "192.0.2.1"},
@@ -97,6 +99,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		}
 		_, rest, _ = strings.Cut(rest, "}")
 		rest = strings.ReplaceAll(strings.ReplaceAll(rest, "{n}", "0"), "{user_id}", thief.id)
+		rest = strings.ReplaceAll(rest, "{event_id}", event)
 		paths := [][2]string{{noun + "/" + theirs + rest, noun + "/" + absent(theirs) + rest}}
 		if head, member := "/members/", "{member_id}"; strings.Contains(rest, member) {
 			with := func(s, m string) string { return noun + "/" + s + head + m }
