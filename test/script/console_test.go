@@ -32,6 +32,7 @@ type consoleWorld struct {
 	Target   *consoleTarget `json:"target"`
 	IDP      *consoleIDP    `json:"idp"`
 	SAML     *consoleSAML   `json:"saml"`
+	LDAP     *consoleLDAP   `json:"ldap"` // of the scenario ldap alone
 }
 
 // consoleIDP is a provider that lets somebody in without asking; getting Person
@@ -47,6 +48,16 @@ type consoleIDP struct {
 type consoleSAML struct {
 	MetadataURL string `json:"metadata_url"`
 	Metadata    string `json:"metadata"`
+}
+
+// consoleLDAP is a directory in which nora is.
+type consoleLDAP struct {
+	URL      string `json:"url"`
+	CA       string `json:"ca"`
+	BaseDN   string `json:"base_dn"`
+	BindDN   string `json:"bind_dn"`
+	Password string `json:"password"`
+	Nora     string `json:"nora"` // her password
 }
 
 // consoleTarget is a real sshd and a login there.
@@ -122,11 +133,17 @@ func TestConsole(t *testing.T) {
 			defer person.Close()
 			saml := samlprovider.Start(t)
 			saml.Person("nora", "nora@corp.test", "ops")
+			var ldap *consoleLDAP
+			if name == "ldap" {
+				s := target.StartSlapd(t)
+				ldap = &consoleLDAP{s.URL, s.CA, s.BaseDN, s.BindDN, s.Password, "open sesame 1"}
+				s.Group("groups", "ops", s.Person("nora", "nora@example.com", ldap.Nora))
+			}
 			shots := filepath.Join(dir, "shots", name)
 			must(t, os.RemoveAll(shots))
 			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, printed.URL, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
-			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}})
+			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}, ldap})
 			must(t, err)
 			within, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()

@@ -76,6 +76,11 @@ access to * by users read by * none
 		s.must(err)
 		*url = fmt.Sprintf("%s://127.0.0.1:%d", scheme, port)
 	}
+	// Debian confines the program at its place to the system's own directory.
+	binary, err := os.ReadFile(program)
+	s.must(err)
+	program = filepath.Join(dir, "slapd")
+	s.must(os.WriteFile(program, binary, 0o700))
 	cmd := exec.Command(program, "-f", file, "-h", s.URL+" "+s.PlainURL, "-d", "0")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -105,20 +105,25 @@ export function Callback() {
     const response = posted("saml-response");
     const provider_id = location.pathname.split("/").at(-1) ?? "";
     if (response !== undefined) return { provider_id, state: posted("saml-state") ?? "", saml_response: response };
+    if (q.has("directory")) return { provider_id, state: q.get("state") ?? "", directory: true };
     return { provider_id, state: q.get("state") ?? "", code: q.get("code") ?? undefined, iss: q.get("iss") ?? undefined, error: q.get("error") ?? undefined };
   });
+  const [typed, setTyped] = useState<{ username: string; password: string }>();
   const { error } = useQuery({
     queryKey: ["sso", "finish"],
     queryFn: async () => {
-      const got = await ok(api.POST("/api/v1/auth/sso/finish", { body: came }));
+      const { directory: _, ...body } = came as typeof came & { directory?: boolean };
+      const got = await ok(api.POST("/api/v1/auth/sso/finish", { body: { ...body, ...typed } }));
       remember();
       location.replace(got.linked ? "/profile" : goal.take());
       return got;
     },
+    enabled: !("directory" in came) || typed !== undefined,
     retry: false,
     staleTime: Infinity,
     gcTime: Infinity,
   });
+  if ("directory" in came && !typed) return <Directory go={(username, password) => setTyped({ username, password })} />;
   if (!error) return <Loading />;
   return (
     <Standing>
@@ -127,6 +132,35 @@ export function Callback() {
       <a href="/" className={buttonClass("primary")}>
         {t("shell.ssoAgain")}
       </a>
+    </Standing>
+  );
+}
+
+/** Asks for the user name and password of a directory. */
+function Directory({ go }: { go: (username: string, password: string) => void }) {
+  const { t } = useTranslation();
+  const [username, setUsername] = useState("");
+  const [password, setPassword] = useState("");
+  return (
+    <Standing>
+      <h1 className="text-2xl font-semibold tracking-tight">{t("shell.directoryTitle")}</h1>
+      <form
+        className="space-y-4 rounded-lg border border-line bg-surface p-5"
+        onSubmit={(e) => {
+          e.preventDefault();
+          go(username.trim(), password);
+        }}
+      >
+        <Field label={t("shell.directoryUser")} hint={t("shell.directoryHint")}>
+          <Input autoComplete="username" autoCapitalize="none" spellCheck={false} value={username} onChange={(e) => setUsername(e.target.value)} required autoFocus />
+        </Field>
+        <Field label={t("shell.password")}>
+          <Input type="password" autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} required />
+        </Field>
+        <Button type="submit" kind="primary" className="w-full">
+          {t("shell.signIn")}
+        </Button>
+      </form>
     </Standing>
   );
 }

@@ -10,10 +10,11 @@ import { VersionedForm } from "../../ui/form";
 import { PageHead } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { ProviderFields, type ProviderIn } from "./form";
+import { LDAPFacts, ldapIn } from "./ldap";
 import { SAMLFacts, samlIn } from "./saml";
 
 type Provider = Schemas["SSOProvider"] & { client_secret?: string };
-const fields = ["type", "name", "issuer", "client_id", "client_secret", "scopes", "allowed_domains", "group_claim", "rules", "create_users", "default_role", "trust_mfa", "enabled", "saml"] as const;
+const fields = ["type", "name", "issuer", "client_id", "client_secret", "scopes", "allowed_domains", "group_claim", "rules", "create_users", "default_role", "trust_mfa", "enabled", "saml", "ldap"] as const;
 
 export default function EditProvider() {
   const { t } = useTranslation();
@@ -30,11 +31,12 @@ export default function EditProvider() {
       values={(f, v) => {
         if (typeof v === "boolean") return t(v ? "sso.on" : "sso.off");
         if (f === "saml") return (v as Schemas["SAML"]).metadata_url || t("sso.metadataByFile");
+        if (f === "ldap") return (v as Schemas["LDAP"]).urls.join(", ");
         if (f === "rules") return (v as Schemas["SSORule"][]).map((r) => r.value).join(", ") || "–";
         return Array.isArray(v) ? v.join(", ") || "–" : undefined;
       }}
       read={() => api.GET("/api/v1/org/sso/providers/{id}", { params: { path: { id } } })}
-      write={(patch, version) => api.PATCH("/api/v1/org/sso/providers/{id}", { params: { path: { id }, header: { "If-Match": version } }, body: (patch.saml ? { ...patch, saml: samlIn(patch.saml) } : patch) as ProviderIn })}
+      write={(patch, version) => api.PATCH("/api/v1/org/sso/providers/{id}", { params: { path: { id }, header: { "If-Match": version } }, body: { ...patch, ...(patch.saml && { saml: samlIn(patch.saml) }), ...(patch.ldap && { ldap: ldapIn(patch.ldap) }) } as ProviderIn })}
       saved={async () => {
         await client.invalidateQueries({ queryKey: ["sso"] });
         toast(t("sso.saved"));
@@ -44,7 +46,9 @@ export default function EditProvider() {
         <>
           <PageHead title={p.name} parent={{ to: "/organization/sso", label: t("sso.title") }} actions={<Button onClick={() => setDeleting(true)}>{t("sso.delete")}</Button>} />
           <div className="mb-6 max-w-2xl">
-            {p.saml ? (
+            {p.ldap ? (
+              <LDAPFacts provider={p} />
+            ) : p.saml ? (
               <SAMLFacts saml={p.saml} acs={p.callback_url} />
             ) : (
               <Alert tone="info" title={t("sso.callback")} action={<CopyButton text={p.callback_url} />}>

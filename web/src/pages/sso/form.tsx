@@ -5,6 +5,7 @@ import { api, ok, type Schemas } from "../../api/client";
 import { Button, IconButton } from "../../ui/button";
 import { Checkbox, Field, FieldSet, Input, Select, TextArea } from "../../ui/field";
 import { words } from "../../ui/words";
+import { freshDirectory, LDAPFields } from "./ldap";
 import { SAMLFields } from "./saml";
 import { linesOf } from "./words";
 
@@ -13,7 +14,7 @@ type Rule = Schemas["SSORule"];
 
 export const fresh: ProviderIn = { type: "oidc", name: "", issuer: "", client_id: "", scopes: ["profile", "email"], allowed_domains: [], group_claim: "", rules: [], create_users: false, default_role: "operator", trust_mfa: false, enabled: true };
 
-const types = ["oidc", "saml"] as const;
+const types = ["oidc", "saml", "ldap"] as const;
 const roles = ["admin", "policy_manager", "operator", "auditor"] as const;
 
 interface Props {
@@ -29,6 +30,7 @@ export function ProviderFields({ value, onChange, problems, kept }: Props) {
   const { t } = useTranslation();
   const set = (change: Partial<ProviderIn>) => onChange({ ...value, ...change });
   const saml = value.type === "saml";
+  const ldap = value.type === "ldap";
   const rules = value.rules ?? [];
   const rule = (i: number, change: Partial<Rule>) => set({ rules: rules.map((r, j) => (i === j ? { ...r, ...change } : r)) });
   const groups = useQuery({ queryKey: ["groups", "list", "all"], queryFn: () => ok(api.GET("/api/v1/org/groups", { params: { query: {} } })) });
@@ -41,7 +43,7 @@ export function ProviderFields({ value, onChange, problems, kept }: Props) {
         </Field>
         {!kept && (
           <Field label={t("sso.type")} hint={t("sso.typeHint")} error={problems.type}>
-            <Select value={value.type} onChange={(e) => set({ type: e.target.value as ProviderIn["type"] })}>
+            <Select value={value.type} onChange={(e) => set({ type: e.target.value as ProviderIn["type"], ldap: e.target.value === "ldap" ? freshDirectory : undefined })}>
               {types.map((x) => (
                 <option key={x} value={x}>
                   {t(`sso.types.${x}`)}
@@ -66,11 +68,21 @@ export function ProviderFields({ value, onChange, problems, kept }: Props) {
             </Field>
           </>
         )}
+        {ldap && (
+          <LDAPFields
+            value={value.ldap ?? freshDirectory}
+            onChange={(v) => set({ ldap: v })}
+            secret={value.client_secret ?? ""}
+            onSecret={(v) => set({ client_secret: v === "" ? undefined : v })}
+            problems={problems}
+            kept={!!kept?.has_secret}
+          />
+        )}
         {saml && <SAMLFields value={value.saml ?? {}} onChange={(v) => set({ saml: v })} problems={problems} kept={kept?.saml} />}
         <Checkbox label={t("sso.fields.enabled")} checked={!!value.enabled} onChange={(e) => set({ enabled: e.target.checked })} />
       </FieldSet>
       <FieldSet legend={t("sso.people")}>
-        <Field label={t("sso.fields.allowed_domains")} hint={t(saml ? "sso.samlDomainsHint" : "sso.domainsHint")} error={problems.allowed_domains ?? problems["allowed_domains[0]"]} optional>
+        <Field label={t("sso.fields.allowed_domains")} hint={t(saml || ldap ? "sso.samlDomainsHint" : "sso.domainsHint")} error={problems.allowed_domains ?? problems["allowed_domains[0]"]} optional>
           <TextArea rows={2} value={(value.allowed_domains ?? []).join("\n")} onChange={(e) => set({ allowed_domains: e.target.value === "" ? [] : e.target.value.split("\n") })} onBlur={(e) => set({ allowed_domains: linesOf(e.target.value) })} />
         </Field>
         <Checkbox label={t("sso.fields.create_users")} hint={t("sso.createHint")} checked={!!value.create_users} onChange={(e) => set({ create_users: e.target.checked })} />
@@ -83,15 +95,17 @@ export function ProviderFields({ value, onChange, problems, kept }: Props) {
             ))}
           </Select>
         </Field>
-        <Checkbox label={t("sso.fields.trust_mfa")} hint={t("sso.mfaHint")} checked={!!value.trust_mfa} onChange={(e) => set({ trust_mfa: e.target.checked })} />
+        {!ldap && <Checkbox label={t("sso.fields.trust_mfa")} hint={t("sso.mfaHint")} checked={!!value.trust_mfa} onChange={(e) => set({ trust_mfa: e.target.checked })} />}
       </FieldSet>
       <FieldSet legend={t("sso.rules")} hint={t("sso.rulesHint")}>
-        <Field label={t(saml ? "sso.samlGroups" : "sso.fields.group_claim")} hint={t(saml ? "sso.samlGroupsHint" : "sso.claimHint")} error={problems.group_claim} optional>
-          <Input value={value.group_claim ?? ""} onChange={(e) => set({ group_claim: e.target.value })} placeholder={saml ? undefined : "groups"} />
-        </Field>
+        {!ldap && (
+          <Field label={t(saml ? "sso.samlGroups" : "sso.fields.group_claim")} hint={t(saml ? "sso.samlGroupsHint" : "sso.claimHint")} error={problems.group_claim} optional>
+            <Input value={value.group_claim ?? ""} onChange={(e) => set({ group_claim: e.target.value })} placeholder={saml ? undefined : "groups"} />
+          </Field>
+        )}
         {rules.map((r, i) => (
           <div key={i} role="group" aria-label={`${t("sso.rule")} ${i + 1}`} className="space-y-3 border-l-2 border-line pl-4">
-            <Field label={t(saml ? "sso.samlValue" : "sso.value")} error={problems[`rules[${i}].value`] ?? problems[`rules[${i}]`]}>
+            <Field label={t(ldap ? "sso.ldap.value" : saml ? "sso.samlValue" : "sso.value")} error={problems[`rules[${i}].value`] ?? problems[`rules[${i}]`]}>
               <Input value={r.value} onChange={(e) => rule(i, { value: e.target.value })} />
             </Field>
             <Field label={t("sso.role")} error={problems[`rules[${i}].role`]} optional>

@@ -70,7 +70,7 @@ function Providers() {
                   <span className="name">{p.name}</span>
                 </RowLink>
                 <p className="text-muted">
-                  {t(`sso.types.${p.type}`)} · <span className="name">{p.issuer}</span>
+                  {t(`sso.types.${p.type}`)} · <span className="name">{p.ldap ? p.ldap.urls.join(", ") : p.issuer}</span>
                 </p>
                 {tested[p.id] && !tested[p.id]!.ok && <p className="text-danger-text">{words(t, tested[p.id]!.problem ?? "")}</p>}
               </div>
