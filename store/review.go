@@ -16,8 +16,8 @@ import (
 var _ review.Store = (*DB)(nil)
 
 // lastUsed is when a user began their last session in a Safe, 0 for never.
-func lastUsed(user, safe string) string {
-	return `COALESCE((SELECT l.started_at FROM sessions l WHERE l.org_id = m.org_id AND l.user_id = ` + user + ` AND l.safe_id = ` + safe + ` ORDER BY l.session_id DESC LIMIT 1), 0)`
+func lastUsed(org, user, safe string) string {
+	return `COALESCE((SELECT l.started_at FROM sessions l WHERE l.org_id = ` + org + ` AND l.user_id = ` + user + ` AND l.safe_id = ` + safe + ` ORDER BY l.session_id DESC LIMIT 1), 0)`
 }
 
 // way is one row of who can reach what.
@@ -26,55 +26,79 @@ type way struct {
 	one review.Way
 }
 
+// A way by a role in a Safe, one's own or a group's, and one by a grant: the
+// same columns of both.
 const (
-	reachColumns = `o.user_id, o.email, o.name, o.role, o.status, m.safe_id, s.name, m.sort_key, m.member_id, COALESCE(m.group_id, ''), COALESCE(g.name, ''), m.role, m.expires_at`
-	reachTables  = `safe_members m JOIN safes s ON s.org_id = m.org_id AND s.safe_id = m.safe_id
+	roleWays = `SELECT o.user_id, o.email, o.name, o.role AS org_role, o.status, m.safe_id, s.name AS safe_name, m.sort_key, m.member_id AS ground_id, '' AS grant_id,
+		COALESCE(m.group_id, '') AS group_id, COALESCE(g.name, '') AS group_name, m.role, m.expires_at
+		FROM safe_members m JOIN safes s ON s.org_id = m.org_id AND s.safe_id = m.safe_id
 		LEFT JOIN org_groups g ON g.org_id = m.org_id AND g.group_id = m.group_id
 		LEFT JOIN group_members x ON x.org_id = m.org_id AND x.group_id = m.group_id
 		JOIN memberships o ON o.org_id = m.org_id AND o.user_id = COALESCE(m.user_id, x.user_id)`
+	grantWays = `SELECT o.user_id, o.email, o.name, o.role AS org_role, o.status, m.safe_id, s.name AS safe_name, s.sort_key, m.grant_id AS ground_id, m.grant_id,
+		'' AS group_id, '' AS group_name, 'operator' AS role, m.ends_at AS expires_at
+		FROM grants m JOIN safes s ON s.org_id = m.org_id AND s.safe_id = m.safe_id
+		JOIN memberships o ON o.org_id = m.org_id AND o.user_id = m.user_id`
 	// maxWays is how many ways one person has into one Safe at most that are
 	// listed.
 	maxWays = 1000
 )
 
 func scanWay(r row) (w way, err error) {
-	err = r.Scan(&w.User, &w.Email, &w.Name, &w.OrgRole, &w.Status, &w.Safe, &w.SafeName, &w.SafeKey, &w.one.Member, &w.one.Group, &w.one.GroupName, &w.one.Role, intoTime(&w.one.ExpiresAt), intoTime(&w.LastUsed))
-	w.one.Ground = review.ByMembership
-	if w.one.Group != "" {
+	err = r.Scan(&w.User, &w.Email, &w.Name, &w.OrgRole, &w.Status, &w.Safe, &w.SafeName, &w.SafeKey, &w.one.Member, &w.one.Grant, &w.one.Group, &w.one.GroupName, &w.one.Role, intoTime(&w.one.ExpiresAt), intoTime(&w.LastUsed))
+	switch {
+	case w.one.Grant != "":
+		w.one.Ground, w.one.Member = review.ByGrant, ""
+	case w.one.Group != "":
 		w.one.Ground = review.ByGroup
+	default:
+		w.one.Ground = review.ByMembership
 	}
 	return w, err
 }
 
 // Reach is review.Store's. Who is no active member reaches nothing.
 func (db *DB) Reach(ctx context.Context, org pam.OrgID, q review.ReachQuery) ([]review.Reach, bool, error) {
-	var w where
-	w.and("m.org_id = ? AND o.status = 'active' AND "+unexpired, org, micros(q.Now))
+	now := micros(q.Now)
+	var roles, grants where
+	roles.and("m.org_id = ? AND o.status = 'active' AND "+unexpired, org, now)
+	grants.and("m.org_id = ? AND o.status = 'active' AND m.status = 'active' AND m.starts_at <= ? AND m.ends_at > ?", org, now, now)
 	if q.User != "" {
-		w.and("m.holder_id IN "+holders+" AND o.user_id = ?", append(holderArgs(org, q.User), q.User)...)
+		roles.and("m.holder_id IN "+holders+" AND o.user_id = ?", append(holderArgs(org, q.User), q.User)...)
+		grants.and("m.user_id = ?", q.User)
 	}
 	if q.Group != "" {
-		w.and("m.holder_id = ?", q.Group)
+		roles.and("m.holder_id = ?", q.Group)
+		grants.and("1 = 0")
 	}
-	if q.Safe != "" {
-		w.and("m.safe_id = ?", q.Safe)
-	}
-	if q.Resource != "" {
-		w.and("m.safe_id IN (SELECT b.safe_id FROM safe_bindings b WHERE b.org_id = ? AND b.resource_id = ?)", org, q.Resource)
-	}
-	if q.Account != "" {
-		w.and("m.safe_id IN (SELECT b.safe_id FROM safe_bindings b WHERE b.org_id = ? AND b.account_id = ?)", org, q.Account)
-	}
-	if q.AfterSafe != "" {
-		w.and("(m.sort_key, m.safe_id) >= (?, ?)", q.AfterKey, q.AfterSafe)
-		w.and("(m.sort_key, m.safe_id, o.email, o.user_id) > (?, ?, ?, ?)", q.AfterKey, q.AfterSafe, q.AfterEmail, q.AfterUser)
+	for _, part := range []struct {
+		w    *where
+		name string
+	}{{&roles, "m.sort_key"}, {&grants, "s.sort_key"}} {
+		if q.Safe != "" {
+			part.w.and("m.safe_id = ?", q.Safe)
+		}
+		if q.Resource != "" {
+			part.w.and("m.safe_id IN (SELECT b.safe_id FROM safe_bindings b WHERE b.org_id = ? AND b.resource_id = ?)", org, q.Resource)
+		}
+		if q.Account != "" {
+			part.w.and("m.safe_id IN (SELECT b.safe_id FROM safe_bindings b WHERE b.org_id = ? AND b.account_id = ?)", org, q.Account)
+		}
+		if q.AfterSafe != "" {
+			part.w.and("("+part.name+", m.safe_id) >= (?, ?)", q.AfterKey, q.AfterSafe)
+			part.w.and("("+part.name+", m.safe_id, o.email, o.user_id) > (?, ?, ?, ?)", q.AfterKey, q.AfterSafe, q.AfterEmail, q.AfterUser)
+		}
 	}
 	var out []review.Reach
 	// A person may have several ways into a Safe, so one row more than is
 	// asked for may still be the last person's.
 	limit := q.Limit + maxWays
-	ways, err := list(ctx, db, scanWay, `SELECT `+reachColumns+`, `+lastUsed("o.user_id", "m.safe_id")+` FROM `+reachTables+` WHERE `+w.String()+
-		` ORDER BY m.sort_key, m.safe_id, o.email, o.user_id, m.member_id LIMIT ?`, append(w.args, limit)...)
+	const order = ` ORDER BY sort_key, safe_id, email, user_id, ground_id LIMIT ?`
+	part := func(ways string, w where) string {
+		return `SELECT * FROM (SELECT * FROM (` + ways + ` WHERE ` + w.String() + `) AS a` + order + `) AS b`
+	}
+	args := append(slices.Concat([]any{org}, roles.args, []any{limit}, grants.args, []any{limit}), limit)
+	ways, err := list(ctx, db, scanWay, `SELECT m.*, `+lastUsed("?", "m.user_id", "m.safe_id")+` FROM (`+part(roleWays, roles)+` UNION ALL `+part(grantWays, grants)+`) AS m`+order, args...)
 	if err != nil {
 		return nil, false, db.failed("list who can reach what", err)
 	}
@@ -206,7 +230,7 @@ func rolesNow(ctx context.Context, tx *Tx, org pam.OrgID, r review.Review) ([]re
 			in, args := inList(part)
 			w.and("m.safe_id IN "+in, args...)
 		}
-		some, err := list(ctx, tx, scan, `SELECT 'safe_member', m.safe_id, s.name, m.member_id, COALESCE(m.group_id, ''), COALESCE(g.name, ''), COALESCE(m.user_id, ''), COALESCE(o.email, ''), m.role, m.created_at, m.expires_at, `+lastUsed("m.user_id", "m.safe_id")+`
+		some, err := list(ctx, tx, scan, `SELECT 'safe_member', m.safe_id, s.name, m.member_id, COALESCE(m.group_id, ''), COALESCE(g.name, ''), COALESCE(m.user_id, ''), COALESCE(o.email, ''), m.role, m.created_at, m.expires_at, `+lastUsed("m.org_id", "m.user_id", "m.safe_id")+`
 			FROM safe_members m JOIN safes s ON s.org_id = m.org_id AND s.safe_id = m.safe_id LEFT JOIN org_groups g ON g.org_id = m.org_id AND g.group_id = m.group_id
 			LEFT JOIN memberships o ON o.org_id = m.org_id AND o.user_id = m.user_id
 			WHERE `+w.String()+` ORDER BY m.sort_key, m.safe_id, m.member_id LIMIT ?`, append(w.args, review.MaxItems+1)...)

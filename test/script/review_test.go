@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,5 +239,34 @@ func TestReviewThatIsOverRevokesButTheLastManager(t *testing.T) {
 	}
 	if outcomes["last_manager"] != 1 || outcomes["removed"] != r.Counts.Total-1 {
 		t.Errorf("outcomes: %v of %d", outcomes, r.Counts.Total)
+	}
+}
+
+// A grant is a way in like a role, for as long as it holds.
+func TestGrantsAreGroundsOfAccess(t *testing.T) {
+	w := newWorld(t)
+	g := w.guarded("single")
+	grounds := func() (out []string) {
+		for _, r := range read[[]v1.Access](g.owner.call("GET", "/access?safe_id="+g.safe+"&user_id="+g.operator.id, nil)) {
+			for _, ground := range r.Grounds {
+				out = append(out, ground.Rule)
+				if ground.Rule == "grant" && (ground.GrantID == "" || ground.ExpiresAt == nil || ground.MemberID != "") {
+					t.Errorf("%+v", ground)
+				}
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	if got := grounds(); !slices.Equal(got, []string{"member"}) {
+		t.Errorf("before: %v", got)
+	}
+	grant := read[v1.AccessRequest](g.first.approves(g.operator.asks(g.safe))).GrantID
+	if got := grounds(); !slices.Equal(got, []string{"grant", "member"}) {
+		t.Errorf("granted: %v", got)
+	}
+	g.owner.call("DELETE", "/grants/"+grant, nil).want(http.StatusNoContent)
+	if got := grounds(); !slices.Equal(got, []string{"member"}) {
+		t.Errorf("revoked: %v", got)
 	}
 }
