@@ -65,10 +65,18 @@ func (s *Server) requestLetters(ctx context.Context, a pam.Actor, r request.Requ
 		if err != nil {
 			break
 		}
+		to := s.url() + "/approvals/" + string(r.ID)
+		if r.Status == request.Pending {
+			var link string
+			if link, err = s.requests.Link(ctx, r, p); err != nil {
+				break
+			}
+			to += "#" + link
+		}
 		var m pam.Outgoing
 		m, err = s.outbox.Letter(ctx, pam.Letter{
 			Org: a.Org, Kind: kind, Object: string(r.ID), To: p.Email, Language: p.Language, OrgName: o.Name, By: a.Email, About: r.SafeName, Why: r.Reason,
-			Link: secret.FromString(s.url() + "/approvals/" + string(r.ID)), Until: r.ExpiresAt,
+			Link: secret.FromString(to), Until: r.ExpiresAt,
 		})
 		out = append(out, m)
 	}

@@ -216,7 +216,7 @@ func (s *Server) assemble() error {
 	s.confirmations = confirmation.New(s.db, s.scribe, s.clock, s.ids)
 	s.groups = usergroup.New(s.db, s.scribe, s.clock, s.ids)
 	s.provisioning = provisioning.New(provisioning.Deps{Store: s.db, Tokens: s.identity, Events: events, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
-	s.requests = request.New(request.Deps{Store: s.db, Access: s.db.RequestAccess(s.rules.Rules), Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Letters: s.requestLetters})
+	s.requests = request.New(request.Deps{Store: s.db, Access: s.db.RequestAccess(s.rules.Rules), Sealer: s.vault, Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Letters: s.requestLetters})
 	s.reviews = review.New(review.Deps{Store: s.db, Decider: decider{s.policies}, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
 	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
 	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)

@@ -45,7 +45,7 @@ func TestApproversAtTheSameMomentMakeOneGrant(t *testing.T) {
 			done := 0
 			for _, a := range approvers {
 				wg.Go(func() {
-					_, err := requests.Decide(t.Context(), a, r.ID, true, 0, "")
+					_, err := requests.Decide(t.Context(), a, r.ID, true, 0, "", "")
 					mu.Lock()
 					defer mu.Unlock()
 					switch {
@@ -80,7 +80,7 @@ func TestTimesOfRequestsAndGrantsAreOver(t *testing.T) {
 		ask := request.Ask{Safe: s.ID, Reason: "disk is full", Duration: time.Hour}
 		r := must[request.Request](t)(requests.Create(t.Context(), w.operator, ask))
 		for _, a := range approvers[:2] {
-			r = must[request.Request](t)(requests.Decide(t.Context(), a, r.ID, true, 10*time.Minute, ""))
+			r = must[request.Request](t)(requests.Decide(t.Context(), a, r.ID, true, 10*time.Minute, "", ""))
 		}
 		late := must[request.Request](t)(requests.Create(t.Context(), w.operator, ask))
 		w.clock.Advance(10 * time.Minute)
@@ -91,7 +91,7 @@ func TestTimesOfRequestsAndGrantsAreOver(t *testing.T) {
 			t.Errorf("%+v", g)
 		}
 		w.clock.Advance(24 * time.Hour)
-		if _, err := requests.Decide(t.Context(), approvers[0], late.ID, true, 0, ""); !pam.Is(err, pam.Conflict) {
+		if _, err := requests.Decide(t.Context(), approvers[0], late.ID, true, 0, "", ""); !pam.Is(err, pam.Conflict) {
 			t.Errorf("decided too late: %v", err)
 		}
 		for range 2 {
@@ -104,9 +104,9 @@ func TestTimesOfRequestsAndGrantsAreOver(t *testing.T) {
 		}
 		// Whoever has left the organization gets nothing any more.
 		again := must[request.Request](t)(requests.Create(t.Context(), w.operator, ask))
-		_ = must[request.Request](t)(requests.Decide(t.Context(), approvers[0], again.ID, true, 0, ""))
+		_ = must[request.Request](t)(requests.Decide(t.Context(), approvers[0], again.ID, true, 0, "", ""))
 		w.suspend(w.operator)
-		if _, err := requests.Decide(t.Context(), approvers[1], again.ID, true, 0, ""); !pam.Is(err, pam.Conflict) {
+		if _, err := requests.Decide(t.Context(), approvers[1], again.ID, true, 0, "", ""); !pam.Is(err, pam.Conflict) {
 			t.Errorf("granted to somebody who is suspended: %v", err)
 		}
 	})

@@ -48,6 +48,7 @@ type AccessDecided struct {
 type AccessDecideIn struct {
 	DurationSeconds int    `json:"duration_seconds,omitempty" minimum:"0" maximum:"604800" doc:"To agree to less time than was asked for"`
 	Comment         string `json:"comment,omitempty" maxLength:"1000"`
+	Link            string `json:"link,omitempty" maxLength:"512" doc:"What stands behind # in the address of a letter, for a decision by it"`
 }
 
 // Grant is access for a time, on the word of others.

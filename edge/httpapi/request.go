@@ -86,7 +86,7 @@ func (a *API) decide(ctx context.Context, actor pam.Actor, in *decideIn, approve
 			return nil, err
 		}
 	}
-	r, err := a.Requests.Decide(ctx, actor, pam.RequestID(in.ID), approve, time.Duration(body.DurationSeconds)*time.Second, body.Comment)
+	r, err := a.Requests.Decide(ctx, actor, pam.RequestID(in.ID), approve, time.Duration(body.DurationSeconds)*time.Second, body.Comment, body.Link)
 	return reply(requestOf(r), err)
 }
 

@@ -23,6 +23,7 @@ import (
 type Deps struct {
 	Store  Store
 	Access Access
+	Sealer pam.Sealer // of the links in letters
 	Scribe *audit.Scribe
 	Clock  clock.Clock
 	IDs    *ids.Source
@@ -238,7 +239,7 @@ func (s *Service) read(ctx context.Context, op string, a pam.Actor, id pam.Reque
 // was asked for (0: to all of it), never to more. The request becomes a grant
 // once enough different people, who are all still approvers, have agreed; one
 // who rejects ends it.
-func (s *Service) Decide(ctx context.Context, a pam.Actor, id pam.RequestID, approve bool, duration time.Duration, comment string) (Request, error) {
+func (s *Service) Decide(ctx context.Context, a pam.Actor, id pam.RequestID, approve bool, duration time.Duration, comment, link string) (Request, error) {
 	const op = "decide on access request"
 	comment = strings.TrimSpace(comment)
 	var ps pam.Problems
@@ -246,15 +247,20 @@ func (s *Service) Decide(ctx context.Context, a pam.Actor, id pam.RequestID, app
 	if err := ps.Err(op); err != nil {
 		return Request{}, err
 	}
+	if link != "" {
+		if err := s.followed(ctx, op, a, id, link); err != nil {
+			return Request{}, err
+		}
+	}
 	for try := 1; ; try++ {
-		r, err := s.decide(ctx, op, a, id, approve, duration, comment)
+		r, err := s.decide(ctx, op, a, id, approve, duration, comment, link != "")
 		if !errors.Is(err, ErrOutrun) || try == 5 {
 			return r, pam.Wrap(op, err)
 		}
 	}
 }
 
-func (s *Service) decide(ctx context.Context, op string, a pam.Actor, id pam.RequestID, approve bool, duration time.Duration, comment string) (Request, error) {
+func (s *Service) decide(ctx context.Context, op string, a pam.Actor, id pam.RequestID, approve bool, duration time.Duration, comment string, byLink bool) (Request, error) {
 	r, role, err := s.read(ctx, op, a, id)
 	if err != nil {
 		return Request{}, err
@@ -281,6 +287,9 @@ func (s *Service) decide(ctx context.Context, op string, a pam.Actor, id pam.Req
 	m := r.about()
 	if comment != "" {
 		m["comment"] = comment
+	}
+	if byLink {
+		m["by_link"] = true
 	}
 	if !approve {
 		r.Status, r.EndedAt = Rejected, now

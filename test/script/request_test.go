@@ -2,6 +2,7 @@ package script
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -324,4 +325,45 @@ func onRequest(suffix string) func(*world, *caller) ask {
 func onGrant(w *world, c *caller) ask {
 	a := onRequest("")(w, c)
 	return ask{path: "/grants/" + read[v1.AccessRequest](w.who["stranger"].call("POST", a.path+"/approve", nil)).GrantID}
+}
+
+var linkInLetter = regexp.MustCompile(`/approvals/(req_[0-9A-Z]{26})#([A-Za-z0-9_-]+)`)
+
+// A letter's link is of one person and one request, and serves once.
+func TestAttackLinkInALetterToAnApprover(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.guarded("single")
+	link := func(to *caller, request string) (found string) {
+		eventually(t, 20*time.Second, to.email+" has a letter", func() bool {
+			for _, letter := range strings.Split(w.p.stdout.String(), "\nA letter to ") {
+				if m := linkInLetter.FindStringSubmatch(letter); strings.HasPrefix(letter, to.email+":") && m != nil && m[1] == request {
+					found = m[2]
+				}
+			}
+			return found != ""
+		})
+		return found
+	}
+	by := func(who *caller, request, link string) answer {
+		return who.call("POST", "/access-requests/"+request+"/approve", v1.AccessDecideIn{Link: link})
+	}
+	first := g.operator.asks(g.safe)
+	theirs := link(g.first, first.ID)
+	by(g.second, first.ID, theirs).want(http.StatusForbidden)
+	by(g.operator, first.ID, theirs).want(http.StatusForbidden)
+	for _, forged := range []string{"x", theirs[:len(theirs)-1], theirs[1:], strings.Repeat("A", len(theirs))} {
+		by(g.first, first.ID, forged).want(http.StatusForbidden)
+	}
+	w.p.nobody().call("POST", "/access-requests/"+first.ID+"/approve", v1.AccessDecideIn{Link: theirs}).want(http.StatusUnauthorized)
+	if done := read[v1.AccessRequest](by(g.first, first.ID, theirs)); done.Status != "approved" {
+		t.Errorf("%+v", done)
+	}
+	by(g.first, first.ID, theirs).want(http.StatusConflict)
+	if rows := w.founder.events("ACCESS_REQUEST_APPROVED"); len(rows) != 1 || rows[0].Metadata["by_link"] != true {
+		t.Errorf("%+v", rows)
+	}
+	other := w.guarded("single")
+	second := other.operator.asks(other.safe)
+	by(g.first, second.ID, theirs).want(http.StatusForbidden)
 }

@@ -23,6 +23,12 @@ export default function ApprovalDetail() {
   const { id } = useParams({ strict: false }) as { id: string };
   const { me } = useWho();
   const client = useQueryClient();
+  // What came with the address of a letter is taken out of it at once.
+  const [link] = useState(() => {
+    const text = location.hash.slice(1);
+    if (text) history.replaceState(history.state, "", location.pathname + location.search);
+    return text || undefined;
+  });
   const [open, setOpen] = useState<"approve" | "reject" | "cancel" | "revoke">();
   const params = { path: { id } };
   const { data: r, error, refetch } = useQuery({
@@ -117,7 +123,7 @@ export default function ApprovalDetail() {
         )}
         <History target={id} />
       </div>
-      {(open === "approve" || open === "reject") && <Decide request={r} approve={open === "approve"} onClose={() => setOpen(undefined)} done={changed} />}
+      {(open === "approve" || open === "reject") && <Decide request={r} approve={open === "approve"} link={link} onClose={() => setOpen(undefined)} done={changed} />}
       {open === "cancel" && (
         <ActDialog
           title={t("approvals.cancel")}
@@ -150,7 +156,7 @@ export default function ApprovalDetail() {
   );
 }
 
-function Decide({ request, approve, onClose, done }: { request: Schemas["AccessRequest"]; approve: boolean; onClose: () => void; done: () => Promise<unknown> }) {
+function Decide({ request, approve, link, onClose, done }: { request: Schemas["AccessRequest"]; approve: boolean; link?: string; onClose: () => void; done: () => Promise<unknown> }) {
   const { t } = useTranslation();
   const [seconds, setSeconds] = useState(request.duration_seconds);
   const [comment, setComment] = useState("");
@@ -166,8 +172,8 @@ function Decide({ request, approve, onClose, done }: { request: Schemas["AccessR
       act={async () => {
         await ok(
           approve
-            ? api.POST("/api/v1/access-requests/{id}/approve", { params, body: { duration_seconds: seconds, comment } })
-            : api.POST("/api/v1/access-requests/{id}/reject", { params, body: { comment } }),
+            ? api.POST("/api/v1/access-requests/{id}/approve", { params, body: { duration_seconds: seconds, comment, link } })
+            : api.POST("/api/v1/access-requests/{id}/reject", { params, body: { comment, link } }),
         );
         await done();
       }}
