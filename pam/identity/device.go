@@ -149,6 +149,13 @@ func (s *Service) DecideDevice(ctx context.Context, a pam.Actor, typed string, a
 	if err != nil {
 		return Device{}, err
 	}
+	// Whoever vouches for somebody in one organization confirms nothing that
+	// counts in all.
+	if approve && d.Wants != "" {
+		if err := everywhere(a, op); err != nil {
+			return Device{}, err
+		}
+	}
 	if approve && d.Wants != "" && !a.SecondFactor {
 		return Device{}, pam.Errorf(pam.StepUpNeeded, op, "This connection asks for a second factor: authenticate again with one.")
 	}

@@ -12,6 +12,7 @@ import (
 	virtual "github.com/descope/virtualwebauthn"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/test/provider"
 )
 
 // passkeyDevice is a device with one passkey.
@@ -205,6 +206,33 @@ func TestSSHWaitsForAPasskeyInTheConsole(t *testing.T) {
 	ssh, code = waits()
 	in.call("POST", "/auth/device/"+code+"/deny", nil).want(http.StatusOK)
 	if status := ssh.wait(); status == 0 || strings.Contains(ssh.out.String(), "in by key") {
+		t.Errorf("%d %s", status, ssh.out)
+	}
+}
+
+// Who runs a provider that somebody is linked to can sign in as them there, and
+// says that a second factor was shown. With their password, too, it is not
+// enough for a connection.
+func TestAttackProviderThatConfirmsAConnection(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner, idp := p.owner(), provider.Start(t)
+	who := owner.person(p, "nora@example.test", "operator")
+	owner.joins(owner.safe("Demo").ID, who, "operator")
+	made := owner.believes(idp, func(in *v1.SSOProviderIn) { in.TrustMFA = true })
+	p.links(who, idp, made.ID, "nora")
+	who.makesPasskey(p)
+	idp.Person("nora", who.email, map[string]any{"amr": []string{"mfa"}})
+	vouched := p.vouched(idp, owner.slug(), made.ID)
+	ssh := p.interactive(t, who.email+"+demo", map[string]string{"assword": ownerPassword}, "echo in by word")
+	var code []string
+	eventually(t, 20*time.Second, "a link is shown", func() bool {
+		code = shownLink.FindStringSubmatch(ssh.errs.String())
+		return code != nil
+	})
+	vouched.call("POST", "/auth/device/"+code[1]+"/approve", nil).want(http.StatusForbidden)
+	vouched.call("POST", "/auth/device/"+code[1]+"/deny", nil).want(http.StatusOK)
+	if status := ssh.wait(); status == 0 || strings.Contains(ssh.out.String(), "in by word") {
 		t.Errorf("%d %s", status, ssh.out)
 	}
 }
