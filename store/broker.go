@@ -43,7 +43,7 @@ func (db *DB) SafesOf(ctx context.Context, user pam.UserID, org pam.OrgID, ref s
 // GrantedSafes is broker.Store's.
 func (db *DB) GrantedSafes(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time, limit int) ([]broker.SafeRef, error) {
 	var w where
-	w.and("g.user_id = ? AND g.status = 'active' AND g.starts_at <= ? AND g.ends_at > ?", user, micros(now), micros(now))
+	w.and("g.user_id = ? AND g.status IN ('active', 'used') AND g.starts_at <= ? AND g.ends_at > ?", user, micros(now), micros(now))
 	if org != "" {
 		w.and("g.org_id = ?", org)
 	}

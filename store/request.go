@@ -7,8 +7,11 @@ import (
 
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
+	"vaultpam/pam/broker"
+	"vaultpam/pam/org"
 	"vaultpam/pam/policy"
 	"vaultpam/pam/request"
+	"vaultpam/pam/session"
 )
 
 var (
@@ -250,15 +253,69 @@ func (db *DB) SafesAs(ctx context.Context, org pam.OrgID, user pam.UserID, now t
 	return out, db.failed("list safes by role", err)
 }
 
+// lost is how a session of one command ended, if its connection was lost and it
+// has not been begun anew.
+const lost = `l.org_id = g.org_id AND l.session_id = g.session_id AND l.status = 'ended' AND l.end_reason = '` + broker.ClientGone + `' AND g.status = 'used' AND NOT g.relaunched`
+
 // grantsOf are the grants that a user holds for a Safe, as facts. One that was
-// used holds for the session that used it alone.
+// used holds for the session that used it alone; and once more, for as long as
+// that would have had, while the organization's cool-down lasts after its
+// connection was lost.
 func grantsOf(ctx context.Context, q querier, org pam.OrgID, user pam.UserID, id pam.SafeID, now time.Time) ([]policy.Grant, error) {
-	return list(ctx, q, scanFact, `SELECT g.grant_id, g.approvers, g.starts_at, g.ends_at, g.command_hash FROM grants g
-		WHERE g.user_id = ? AND g.org_id = ? AND g.safe_id = ? AND g.status = 'active' AND g.ends_at > ? ORDER BY g.grant_id`, user, org, id, micros(now))
+	type held struct {
+		policy.Grant
+		lostAt, until time.Time
+	}
+	rows, err := list(ctx, q, func(r row) (g held, err error) {
+		return g, r.Scan(&g.ID, &g.Approvers, intoTime(&g.Starts), intoTime(&g.Ends), &g.Command, intoTime(&g.lostAt), intoTime(&g.until))
+	}, `SELECT g.grant_id, g.approvers, g.starts_at, g.ends_at, g.command_hash, COALESCE(l.ended_at, 0), COALESCE(l.expires_at, 0) FROM grants g LEFT JOIN sessions l ON `+lost+`
+		WHERE g.user_id = ? AND g.org_id = ? AND g.safe_id = ? AND g.ends_at > ? AND (g.status = 'active' OR g.status = 'used' AND l.session_id IS NOT NULL) ORDER BY g.grant_id`,
+		user, org, id, micros(now))
+	if err != nil {
+		return nil, err
+	}
+	var out []policy.Grant
+	for _, g := range rows {
+		if !g.lostAt.IsZero() {
+			cool, err := coolDown(ctx, q, org)
+			if err != nil {
+				return nil, err
+			}
+			if now.Sub(g.lostAt) > cool {
+				continue
+			}
+			if g.until.Before(g.Ends) {
+				g.Ends = g.until
+			}
+		}
+		out = append(out, g.Grant)
+	}
+	return out, nil
 }
 
-func scanFact(r row) (g policy.Grant, err error) {
-	return g, r.Scan(&g.ID, &g.Approvers, intoTime(&g.Starts), intoTime(&g.Ends), &g.Command)
+func coolDown(ctx context.Context, q querier, id pam.OrgID) (time.Duration, error) {
+	settings, err := one(ctx, q, func(r row) (s org.Settings, err error) { return s, r.Scan(intoJSON(&s)) }, `SELECT settings FROM organizations WHERE id = ?`, id)
+	return time.Duration(settings.ApprovalCooldownSeconds) * time.Second, err
+}
+
+// useGrant uses up a grant of one command for a session: the first, or the one
+// that begins anew what was lost, with the same account.
+func useGrant(ctx context.Context, tx *Tx, id pam.OrgID, s session.Session) error {
+	n, err := tx.exec(ctx, `UPDATE grants SET status = 'used', session_id = ? WHERE org_id = ? AND grant_id = ? AND status = 'active' AND command_hash <> ''`, s.ID, id, s.Grant)
+	if err != nil || n > 0 {
+		return err
+	}
+	cool, err := coolDown(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	n, err = tx.exec(ctx, `UPDATE grants SET relaunched = TRUE, session_id = ? WHERE org_id = ? AND grant_id = ? AND EXISTS (
+		SELECT 1 FROM grants g JOIN sessions l ON `+lost+` WHERE g.org_id = grants.org_id AND g.grant_id = grants.grant_id AND l.resource_id = ? AND l.account_id = ? AND l.ended_at >= ?)`,
+		s.ID, id, s.Grant, s.ResourceID, s.AccountID, micros(s.StartedAt.Add(-cool)))
+	if err == nil && n == 0 {
+		err = pam.Errorf(pam.Conflict, "", "The approval of this command was for one run, which has been.")
+	}
+	return err
 }
 
 // Grants is broker.Store's.

@@ -6,9 +6,12 @@ import (
 	"time"
 
 	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/broker"
 	"vaultpam/pam/policy"
 	"vaultpam/pam/request"
 	"vaultpam/pam/safe"
+	"vaultpam/pam/session"
 )
 
 func (w *world) requests() *request.Service {
@@ -108,6 +111,78 @@ func TestTimesOfRequestsAndGrantsAreOver(t *testing.T) {
 		w.suspend(w.operator)
 		if _, err := requests.Decide(t.Context(), approvers[1], again.ID, true, 0, "", ""); !pam.Is(err, pam.Conflict) {
 			t.Errorf("granted to somebody who is suspended: %v", err)
+		}
+	})
+}
+
+// A command that was approved once runs once more after its connection was
+// lost: with the same account, within the cool-down, no longer than before.
+func TestLostCommandIsBegunAnewOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ctx, org := t.Context(), w.admin.Org
+		s, approvers := w.guarded()
+		requests := w.requests()
+		approved := func() pam.GrantID {
+			r := must[request.Request](t)(requests.Create(ctx, w.operator, request.Ask{Safe: s.ID, Reason: "disk is full", Duration: time.Hour, Command: "df"}))
+			for _, a := range approvers[:2] {
+				r = must[request.Request](t)(requests.Decide(ctx, a, r.ID, true, 0, "", ""))
+			}
+			return r.Grant
+		}
+		begins := func(g pam.GrantID, account pam.AccountID) (session.Session, error) {
+			x := newSession(org, "node_1")
+			x.UserID, x.SafeID, x.AccountID, x.Grant, x.StartedAt, x.ExpiresAt = w.operator.User, s.ID, account, g, w.clock.Now(), w.clock.Now().Add(20*time.Minute)
+			return x, w.db.BeginSession(ctx, org, x, false, nil, w.event(audit.SessionStarted, org))
+		}
+		ends := func(x session.Session, reason string) {
+			t.Helper()
+			if err := w.db.EndSession(ctx, org, x.ID, session.End{Status: session.Ended, Reason: reason, At: w.clock.Now()}, w.event(audit.SessionEnded, org)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		held := func() []policy.Grant {
+			t.Helper()
+			return must[[]policy.Grant](t)(w.db.Grants(ctx, org, w.operator.User, s.ID, w.clock.Now()))
+		}
+		begun := func(g pam.GrantID) session.Session {
+			t.Helper()
+			x, err := begins(g, "acc_a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return x
+		}
+
+		g := approved()
+		first := begun(g)
+		if len(held()) != 0 {
+			t.Error("it holds while it runs")
+		}
+		w.clock.Advance(time.Minute)
+		ends(first, broker.ClientGone)
+		if got := held(); len(got) != 1 || !got[0].Ends.Equal(first.ExpiresAt) {
+			t.Errorf("lost: %+v, want it to end at %s", got, first.ExpiresAt)
+		}
+		if _, err := begins(g, "acc_b"); !pam.Is(err, pam.Conflict) {
+			t.Errorf("with another account: %v", err)
+		}
+		second := begun(g)
+		ends(second, broker.ClientGone)
+		if _, err := begins(g, "acc_a"); !pam.Is(err, pam.Conflict) || len(held()) != 0 {
+			t.Errorf("a third time: %v, %+v", err, held())
+		}
+
+		left := approved()
+		ends(begun(left), "exit status 0")
+		if _, err := begins(left, "acc_a"); !pam.Is(err, pam.Conflict) || len(held()) != 0 {
+			t.Errorf("after an exit: %v", err)
+		}
+
+		late := approved()
+		ends(begun(late), broker.ClientGone)
+		w.clock.Advance(5*time.Minute + time.Second)
+		if _, err := begins(late, "acc_a"); !pam.Is(err, pam.Conflict) || len(held()) != 0 {
+			t.Errorf("after the cool-down: %v", err)
 		}
 	})
 }

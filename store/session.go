@@ -97,11 +97,7 @@ func (db *DB) BeginSession(ctx context.Context, org pam.OrgID, s session.Session
 			return err
 		}
 		if s.Grant != "" {
-			n, err := tx.exec(ctx, `UPDATE grants SET status = 'used', session_id = ? WHERE org_id = ? AND grant_id = ? AND status = 'active' AND command_hash <> ''`, s.ID, org, s.Grant)
-			if err == nil && n == 0 {
-				err = pam.Errorf(pam.Conflict, "", "The approval of this command was for one run, which has been.")
-			}
-			if err != nil {
+			if err := useGrant(ctx, tx, org, s); err != nil {
 				return err
 			}
 		}

@@ -94,7 +94,7 @@ func (c *conn) run(parent context.Context, channels <-chan ssh.NewChannel, reque
 	if c.live == nil {
 		return
 	}
-	reason := "client disconnected"
+	reason := broker.ClientGone
 	if c.open == 0 && c.last != "" {
 		reason = c.last
 	}

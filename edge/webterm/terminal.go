@@ -230,7 +230,7 @@ func (t *terminal) outcome(live *broker.Live, exit sshpump.Exit, err error) outc
 	case bad:
 		return t.refusal(err)
 	case errors.Is(err, errGone), errors.Is(err, sshpump.ErrClientGone):
-		return outcome{reason: "client disconnected"}
+		return outcome{reason: broker.ClientGone}
 	}
 	reason := "refused"
 	if cut, ok := errors.AsType[*broker.Cut](err); ok {

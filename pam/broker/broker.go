@@ -49,6 +49,9 @@ type Deps struct {
 	Decided func(policy.Action, policy.Decision)
 }
 
+// ClientGone is the end of a session whose client was lost, not left.
+const ClientGone = "client disconnected"
+
 // Store is what the broker needs to have kept. *store.DB satisfies it.
 type Store interface {
 	session.Store

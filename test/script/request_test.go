@@ -199,6 +199,53 @@ func TestApprovalOfACommandIsForItAlone(t *testing.T) {
 	}
 }
 
+// A connection that was lost in the middle of an approved command is made again
+// once, and only then: not after an exit, and not beyond the cool-down.
+func TestApprovedCommandIsBegunAnewOnceAfterItsConnectionWasLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.guarded("single")
+	const command = "echo begun; sleep 300"
+	approved := func() string {
+		r := g.operator.asks(g.safe, func(in *v1.AccessRequestIn) { in.Command = command })
+		return read[v1.AccessRequest](g.first.approves(r)).GrantID
+	}
+	lose := func() {
+		ssh := w.p.runSSH(g.operator.email+"+"+g.safe, command)
+		eventually(t, 20*time.Second, "it runs", func() bool { return strings.Contains(ssh.out.String(), "begun") })
+		must(t, ssh.cmd.Process.Kill())
+		ssh.wait()
+		eventually(t, 20*time.Second, "its session is over", func() bool {
+			return len(read[[]v1.Session](g.owner.call("GET", "/sessions?status=active&safe_id="+g.safe, nil))) == 0
+		})
+	}
+	refused := func(when string) {
+		if ssh := w.p.runSSH(g.operator.email+"+"+g.safe, command); ssh.wait() != 255 {
+			t.Errorf("%s it ran: %s", when, ssh.out)
+		}
+	}
+	approved()
+	lose()
+	lose() // once more
+	refused("a third time")
+	ended := read[[]v1.Session](g.owner.call("GET", "/sessions?safe_id="+g.safe, nil))
+	if len(ended) != 2 || ended[0].EndReason != "client disconnected" {
+		t.Errorf("%+v", ended)
+	}
+
+	grant := approved()
+	ssh := w.p.runSSH(g.operator.email+"+"+g.safe, command)
+	eventually(t, 20*time.Second, "it runs", func() bool { return strings.Contains(ssh.out.String(), "begun") })
+	g.owner.call("DELETE", "/grants/"+grant, nil).want(http.StatusNoContent)
+	ssh.wait()
+	refused("after the grant was revoked")
+
+	read[v1.Org](w.founder.call("PATCH", "/org", map[string]any{"approval_cooldown_seconds": 0}))
+	approved()
+	lose()
+	refused("without a cool-down")
+}
+
 // Nobody gets further by requests than somebody else lets them.
 func TestAttackThroughRequests(t *testing.T) {
 	t.Parallel()
