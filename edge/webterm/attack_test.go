@@ -83,7 +83,7 @@ func TestOnlyTheUserOfALaunchConnects(t *testing.T) {
 		"nobody":                            {code: "UNAUTHENTICATED"},
 		"a ticket that is none":             {ticket: "vpw_AAAA.BBBB", code: "UNAUTHENTICATED"},
 		"a login token":                     {ticket: "vps_AAAA", code: "UNAUTHENTICATED"},
-		"a changed ticket":                  {ticket: good[:20] + "A" + good[21:], code: "UNAUTHENTICATED"},
+		"a changed ticket":                  {ticket: good[:20] + string(good[20]^1) + good[21:], code: "UNAUTHENTICATED"},
 		"a ticket of another session":       {ticket: w.ticket(w.alice, other), code: "UNAUTHENTICATED"},
 		"a ticket of somebody else":         {ticket: w.ticket(w.owner, id), code: "NOT_FOUND"},
 		"a ticket of another organization":  {ticket: w.ticket(w.guest, id), code: "NOT_FOUND"},

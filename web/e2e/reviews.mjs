@@ -29,7 +29,7 @@ await run(async () => {
   await page.getByRole("button", { name: "Revoke" }).click();
   await dialog.getByLabel("Comment").fill("left the project");
   await dialog.getByRole("button", { name: "Revoke" }).click();
-  await page.getByText("left the project").waitFor();
+  await page.getByRole("row", { name: /olga@example\.com.*left the project/ }).waitFor();
   check((await call("GET", `/safes/${safe.id}/members`)).every((m) => m.user_id !== olga.user_id), "the role is still there");
   await page.getByRole("button", { name: "Close the review" }).click();
   await dialog.getByRole("button", { name: "Close the review" }).click();

@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { create, type Player } from "asciinema-player";
 import "asciinema-player/dist/bundle/asciinema-player.css";
 import { ChevronLeft, Download, ShieldAlert, ShieldCheck } from "lucide-react";
@@ -16,8 +16,22 @@ export function RecordingPage({ id }: { id: string }) {
   const { t } = useTranslation();
   const [progress, setProgress] = useState<Progress>();
   const [failed, setFailed] = useState<unknown>();
-  const recording = useQuery({ queryKey: ["recordings", id], queryFn: () => ok(api.GET("/api/v1/recordings/{id}", { params: { path: { id } } })) });
-  const loaded = useQuery({ queryKey: ["recordings", id, "loaded"], queryFn: ({ signal }) => load(id, setProgress, signal), staleTime: Infinity, retry: false });
+  // Who comes straight from a session is here before its seal. What is shown
+  // stays until the end has come.
+  const recording = useQuery({
+    queryKey: ["recordings", id],
+    queryFn: () => ok(api.GET("/api/v1/recordings/{id}", { params: { path: { id } } })),
+    refetchInterval: (q) => (q.state.data?.status === "in_progress" ? 2_000 : false),
+  });
+  const ended = recording.data && recording.data.status !== "in_progress";
+  const loaded = useQuery({
+    queryKey: ["recordings", id, "loaded", ended],
+    enabled: ended !== undefined,
+    queryFn: ({ signal }) => load(id, setProgress, signal),
+    placeholderData: keepPreviousData,
+    staleTime: Infinity,
+    retry: false,
+  });
 
   const r = recording.data;
   const title = r?.user_email ? t("sessions.of", { user: r.user_email, safe: r.safe_name || r.safe_id }) : t("player.title");
@@ -54,7 +68,7 @@ export function RecordingPage({ id }: { id: string }) {
         </div>
       </header>
       <Problem error={recording.error ?? failed} />
-      {loaded.error ? <Problem error={loaded.error} retry={() => void loaded.refetch()} /> : !loaded.data ? <Loading /> : <Screen loaded={loaded.data} />}
+      {loaded.error ? <Problem error={loaded.error} retry={() => void loaded.refetch()} /> : recording.error && !loaded.data ? null : !loaded.data ? <Loading /> : <Screen loaded={loaded.data} />}
     </main>
   );
 }
