@@ -3,7 +3,6 @@ package recording
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -175,15 +174,11 @@ func (s *Service) Key(ctx context.Context, actor pam.Actor, id pam.RecordingID) 
 
 // headed reads the header of a row's blob, which must be that row's.
 func (s *Service) headed(r Recording, blob BlobReader) (*scanner, error) {
-	limit := int64(math.MaxInt64)
-	if w := s.writer(r.ID); w != nil {
-		limit = w.Durable()
-	}
 	size, err := blob.Size()
 	if err != nil {
 		return nil, &readError{err}
 	}
-	sc, err := newScanner(blob, min(size, limit))
+	sc, err := newScanner(blob, min(size, s.readable(r)))
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +200,10 @@ func (s *Service) index(ctx context.Context, r Recording, blob BlobReader) (*chu
 	if err := sc.chunksInto(ctx, x); err != nil {
 		return nil, err
 	}
-	if r.Status == Completed && x.statement != nil {
+	switch {
+	case r.Status == InProgress: // a seal came after the row was read, which has no root to check it by
+		x.statement, x.signature = nil, pam.Signature{}
+	case r.Status == Completed && x.statement != nil:
 		s.indexes.put(r.ID, x)
 	}
 	return x, nil

@@ -104,6 +104,43 @@ func TestAStrangerChecksAndDecryptsARecordingFromItsEvidence(t *testing.T) {
 	}
 }
 
+// Between the seal in the file and the end of its writer, nobody is told that
+// something is missing or of a root that is not on record.
+func TestARecordingThatIsJustBeingCompletedHolds(t *testing.T) {
+	r := newRig(t)
+	w := r.begin(t, nil)
+	check(t, w.Output([]byte("of the session\r\n")))
+	elsewhere := *r
+	elsewhere.Service = r.restart() // knows no writer
+	moments := 0
+	r.store.during = func() {
+		for _, r := range []*rig{r, &elsewhere} {
+			e, err := r.Evidence(t.Context(), self, w.ID())
+			check(t, err)
+			report, err := r.Verify(t.Context(), self, w.ID())
+			check(t, err)
+			switch {
+			case moments == 0:
+				if e.Recording.Status != InProgress || e.Statement != nil || e.Signature.Sig != nil || report.Verified {
+					t.Errorf("before: %+v %+v", e, report)
+				}
+			case !report.Verified:
+				t.Errorf("after: %+v", report)
+			default:
+				if clear, err := stranger(t, r, w.ID()); err != nil || !bytes.Contains(clear, []byte("of the session")) {
+					t.Errorf("after: %v, %q", err, clear)
+				}
+			}
+		}
+		moments++
+	}
+	_, err := w.Close(t.Context())
+	check(t, err)
+	if moments != 2 {
+		t.Errorf("looked at %d moments", moments)
+	}
+}
+
 // Whoever holds the disk changes the file; the page finds it.
 func TestAStrangerFindsWhatWasAltered(t *testing.T) {
 	r := newRig(t)

@@ -82,7 +82,8 @@ type fakeStore struct {
 	mu     sync.Mutex
 	rows   map[pam.RecordingID]Recording
 	events []audit.Entry
-	broken error // returned by everything that writes
+	broken error  // returned by everything that writes
+	during func() // called before and after a row is completed, unless it is nil
 }
 
 func (s *fakeStore) RecordingByID(_ context.Context, org pam.OrgID, id pam.RecordingID) (Recording, error) {
@@ -136,6 +137,10 @@ func (s *fakeStore) change(org pam.OrgID, id pam.RecordingID, e audit.Entry, fn 
 }
 
 func (s *fakeStore) CompleteRecording(_ context.Context, org pam.OrgID, id pam.RecordingID, seal Seal, e audit.Entry) error {
+	if s.during != nil {
+		s.during()
+		defer s.during()
+	}
 	return s.change(org, id, e, func(r *Recording) {
 		r.Status, r.RootHash, r.DurationMS, r.SizeBytes, r.Recovered = Completed, seal.Root, seal.DurationMS, seal.SizeBytes, seal.Recovered
 		r.Signature, r.PublicKey, r.EndedAt, r.ExpiresAt = seal.Signature.Sig, seal.Signature.PublicKey, seal.EndedAt, seal.ExpiresAt

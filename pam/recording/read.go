@@ -91,11 +91,18 @@ func (s *Service) Open(ctx context.Context, actor pam.Actor, id pam.RecordingID)
 	return s.open(ctx, r)
 }
 
-func (s *Service) open(ctx context.Context, r Recording) (*Reader, error) {
-	limit := int64(math.MaxInt64)
-	if w := s.writer(r.ID); w != nil {
-		limit = w.Durable()
+// readable is how much of a row's file may be read. While it is in progress,
+// that is what its writer knows to be durable; the writer of one that is
+// completed may still be there, and its seal lies beyond that.
+func (s *Service) readable(r Recording) int64 {
+	if w := s.writer(r.ID); w != nil && r.Status == InProgress {
+		return w.Durable()
 	}
+	return math.MaxInt64
+}
+
+func (s *Service) open(ctx context.Context, r Recording) (*Reader, error) {
+	limit := s.readable(r)
 	blob, err := s.blobs.Open(ctx, string(r.ID))
 	if err != nil {
 		return nil, pam.Wrap("open recording", err)
@@ -172,10 +179,7 @@ func (s *Service) Verify(ctx context.Context, actor pam.Actor, id pam.RecordingI
 
 func (s *Service) verify(ctx context.Context, r Recording) (rep Report, err error) {
 	problem := func(format string, args ...any) { rep.Problems = append(rep.Problems, fmt.Sprintf(format, args...)) }
-	limit := int64(math.MaxInt64)
-	if w := s.writer(r.ID); w != nil {
-		limit = w.Durable()
-	}
+	limit := s.readable(r)
 	blob, err := s.blobs.Open(ctx, string(r.ID))
 	if pam.Is(err, pam.NotFound) {
 		problem("the file does not exist")
