@@ -35,6 +35,8 @@ await run(async () => {
   await page.getByRole("dialog").getByRole("button", { name: "Strict" }).click();
   await page.getByRole("button", { name: "Split view" }).click();
   await until("both are connected", async () => (await page.getByText("Connected", { exact: true }).filter({ visible: true }).count()) === 2);
+  // It takes the focus when it connects: what is typed until then would be torn in two.
+  await until("the second asks", async () => /[$#]\s*$/.test((await rows(1).innerText()).trimEnd()));
   await until("the first is narrower", async () => (await width(0)) < alone - 20, 30_000);
   await width(1);
   check((await page.getByRole("list", { name: "Terminals" }).getByRole("listitem").count()) === 2, "there are not two tabs");
