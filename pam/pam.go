@@ -96,10 +96,11 @@ const (
 	Kubernetes Protocol = "kubernetes"
 	RDP        Protocol = "rdp"
 	VNC        Protocol = "vnc"
+	LDAP       Protocol = "ldap" // a directory: passwords are changed there, nobody is connected to it
 )
 
 // Protocols lists all of them in the order of the contract.
-var Protocols = []Protocol{SSH, PostgreSQL, MySQL, Redis, MSSQL, MongoDB, HTTP, Kubernetes, RDP, VNC}
+var Protocols = []Protocol{SSH, PostgreSQL, MySQL, Redis, MSSQL, MongoDB, HTTP, Kubernetes, RDP, VNC, LDAP}
 
 // Binding says what a sealed value is, and is bound into it as associated
 // data: a value copied to another row does not open there.

@@ -57,9 +57,9 @@ func (db *DB) CreateAccount(ctx context.Context, org pam.OrgID, a account.Accoun
 			return err
 		}
 		slug, err := withSlug(ctx, tx, org, wanted, a.Name, "account", accountSlugs, func(slug string) (int64, error) {
-			return tx.exec(ctx, `INSERT INTO accounts (org_id, account_id, name, sort_key, slug, username, resource_id, promoted, version, created_by, created_at, updated_at)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT (org_id, slug) DO NOTHING`,
-				org, a.ID, a.Name, naming.Key(a.Name), slug, a.Username, orNull(a.ResourceID), promoted, a.CreatedBy, micros(a.CreatedAt), micros(a.UpdatedAt))
+			return tx.exec(ctx, `INSERT INTO accounts (org_id, account_id, name, sort_key, slug, username, resource_id, promoted, working, version, created_by, created_at, updated_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT (org_id, slug) DO NOTHING`,
+				org, a.ID, a.Name, naming.Key(a.Name), slug, a.Username, orNull(a.ResourceID), promoted, promoted, a.CreatedBy, micros(a.CreatedAt), micros(a.UpdatedAt))
 		})
 		if err != nil {
 			return err
@@ -75,8 +75,8 @@ func (db *DB) CreateAccount(ctx context.Context, org pam.OrgID, a account.Accoun
 }
 
 func insertCredential(ctx context.Context, tx *Tx, org pam.OrgID, id pam.AccountID, v account.SealedVersion) error {
-	_, err := tx.exec(ctx, `INSERT INTO credential_versions (org_id, account_id, version, kind, sealed, public_key, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		org, id, v.Version.Version, v.Kind, v.Sealed, v.PublicKey, v.CreatedBy, micros(v.CreatedAt))
+	_, err := tx.exec(ctx, `INSERT INTO credential_versions (org_id, account_id, version, kind, sealed, public_key, state, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		org, id, v.Version.Version, v.Kind, v.Sealed, v.PublicKey, v.State, v.CreatedBy, micros(v.CreatedAt))
 	return err
 }
 
@@ -196,8 +196,8 @@ func (db *DB) DeleteAccount(ctx context.Context, org pam.OrgID, id pam.AccountID
 func (db *DB) AddCredential(ctx context.Context, org pam.OrgID, id pam.AccountID, v account.SealedVersion, e audit.Entry) error {
 	return db.write(ctx, "add credential", func(ctx context.Context, tx *Tx) error {
 		n := v.Version.Version
-		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET promoted = ?, version = version + 1, updated_at = ? WHERE org_id = ? AND account_id = ?`,
-			n, micros(v.CreatedAt), org, id); err != nil {
+		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET promoted = ?, working = ?, version = version + 1, updated_at = ? WHERE org_id = ? AND account_id = ?`,
+			n, n, micros(v.CreatedAt), org, id); err != nil {
 			return err
 		}
 		newest, err := one(ctx, tx, scalar[int64], `SELECT COALESCE(MAX(version), 0) FROM credential_versions WHERE org_id = ? AND account_id = ?`, org, id)
@@ -216,21 +216,26 @@ func (db *DB) AddCredential(ctx context.Context, org pam.OrgID, id pam.AccountID
 func (db *DB) CredentialVersions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]account.Version, error) {
 	out, err := list(ctx, db, func(r row) (account.Version, error) {
 		var v account.Version
-		return v, r.Scan(&v.Version, &v.Kind, &v.PublicKey, &v.CreatedBy, intoTime(&v.CreatedAt), &v.Promoted)
-	}, `SELECT v.version, v.kind, v.public_key, v.created_by, v.created_at, v.version = a.promoted
+		return v, r.Scan(&v.Version, &v.Kind, &v.PublicKey, &v.CreatedBy, intoTime(&v.CreatedAt), &v.Promoted, &v.State, intoTime(&v.PurgedAt), &v.PurgedBy)
+	}, `SELECT v.version, v.kind, v.public_key, v.created_by, v.created_at, v.version = a.promoted, v.state, v.purged_at, v.purged_by
 		FROM credential_versions v JOIN accounts a ON a.org_id = v.org_id AND a.account_id = v.account_id
 		WHERE v.org_id = ? AND v.account_id = ? ORDER BY v.version DESC`, org, id)
 	return out, db.failed("list credential versions", err)
 }
 
-// SealedCredential returns the promoted version as it is kept. It is for the
-// broker alone.
+// SealedCredential returns the version that is known to log in, as it is kept.
+// It is for the broker alone.
 func (db *DB) SealedCredential(ctx context.Context, org pam.OrgID, id pam.AccountID) (account.SealedCredential, error) {
+	var working int64
 	out, err := one(ctx, db, func(r row) (account.SealedCredential, error) {
 		c := account.SealedCredential{Account: id}
-		return c, r.Scan(&c.Username, &c.Kind, &c.Version, &c.PublicKey, &c.Sealed)
-	}, `SELECT a.username, v.kind, v.version, v.public_key, v.sealed
-		FROM accounts a JOIN credential_versions v ON v.org_id = a.org_id AND v.account_id = a.account_id AND v.version = a.promoted
+		return c, r.Scan(&working, &c.Username, &c.Kind, &c.Version, &c.PublicKey, &c.Sealed)
+	}, `SELECT a.working, a.username, v.kind, v.version, v.public_key, v.sealed
+		FROM accounts a JOIN credential_versions v ON v.org_id = a.org_id AND v.account_id = a.account_id
+			AND v.version = CASE WHEN a.working = 0 THEN a.promoted ELSE a.working END
 		WHERE a.org_id = ? AND a.account_id = ?`, org, id)
+	if err == nil && working == 0 {
+		out, err = account.SealedCredential{}, pam.Errorf(pam.Unavailable, "read credential", "The credential is being rotated. Try again in a moment.")
+	}
 	return out, db.failed("read credential", err)
 }

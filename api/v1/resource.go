@@ -13,7 +13,7 @@ type TLS struct {
 type ResourceIn struct {
 	Name          string   `json:"name" maxLength:"256"`
 	Slug          string   `json:"slug,omitempty" maxLength:"64"`
-	Type          string   `json:"type" enum:"ssh,postgresql,mysql,redis,mssql,mongodb,http,kubernetes,rdp,vnc"`
+	Type          string   `json:"type" enum:"ssh,postgresql,mysql,redis,mssql,mongodb,http,kubernetes,rdp,vnc,ldap"`
 	Host          string   `json:"host" maxLength:"253"`
 	Port          int      `json:"port,omitempty" doc:"The protocol's own when absent"`
 	ConnectorIDs  []string `json:"connector_ids,omitempty" maxItems:"16"`

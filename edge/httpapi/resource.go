@@ -49,7 +49,7 @@ func resourceReply(r resource.Resource, err error) (*versioned[v1.Resource], err
 
 func (a *API) listResources(ctx context.Context, actor pam.Actor, in *struct {
 	Sorted
-	Type string `query:"type" enum:"ssh,postgresql,mysql,redis,mssql,mongodb,http,kubernetes,rdp,vnc"`
+	Type string `query:"type" enum:"ssh,postgresql,mysql,redis,mssql,mongodb,http,kubernetes,rdp,vnc,ldap"`
 },
 ) (*listOf[v1.Resource], error) {
 	after, err := in.cursor()

@@ -61,7 +61,22 @@ type Version struct {
 	CreatedBy pam.UserID
 	CreatedAt time.Time
 	Promoted  bool
+	State     State
+	PurgedAt  time.Time // zero: not purged
+	PurgedBy  pam.UserID
 }
+
+// State is what is known of a version.
+type State string
+
+// The states. A candidate is a rotation's: whether it logs in is about to be
+// found out. What is purged cannot be opened any more.
+const (
+	Stored    State = "stored"
+	Candidate State = "candidate"
+	Rejected  State = "rejected"
+	Purged    State = "purged"
+)
 
 // SealedVersion is a version on its way into the store.
 type SealedVersion struct {
@@ -144,7 +159,7 @@ type Store interface {
 	CredentialVersions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]Version, error)
 }
 
-// SealedCredential is the promoted version as it is kept. It opens with
+// SealedCredential is one version as it is kept. It opens with
 // pam.Binding{Org, Purpose, the account's id, Version}.
 type SealedCredential struct {
 	Account   pam.AccountID
@@ -158,6 +173,8 @@ type SealedCredential struct {
 // Secret gives out sealed credentials. The broker alone is handed it: every
 // other room gets a Store, which cannot.
 type Secret interface {
-	// SealedCredential returns the promoted version; NotFound without one.
+	// SealedCredential returns the version that is known to log in: the
+	// promoted one, but while a rotation is under way. It is NotFound without
+	// one, and Unavailable while it is not known which does.
 	SealedCredential(ctx context.Context, org pam.OrgID, id pam.AccountID) (SealedCredential, error)
 }

@@ -106,7 +106,7 @@ func (s *Service) seal(ctx context.Context, op string, a pam.Actor, id pam.Accou
 		return SealedVersion{}, pam.Wrap(op, err)
 	}
 	return SealedVersion{
-		Version: Version{Version: n, Kind: c.Kind, PublicKey: public, CreatedBy: a.User, CreatedAt: s.clock.Now(), Promoted: true},
+		Version: Version{Version: n, Kind: c.Kind, PublicKey: public, CreatedBy: a.User, CreatedAt: s.clock.Now(), Promoted: true, State: Stored},
 		Sealed:  sealed,
 	}, nil
 }

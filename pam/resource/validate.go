@@ -24,7 +24,7 @@ const (
 // ports are the protocols' own.
 var ports = map[pam.Protocol]int{
 	pam.SSH: 22, pam.PostgreSQL: 5432, pam.MySQL: 3306, pam.Redis: 6379, pam.MSSQL: 1433,
-	pam.MongoDB: 27017, pam.HTTP: 443, pam.Kubernetes: 6443, pam.RDP: 3389, pam.VNC: 5900,
+	pam.MongoDB: 27017, pam.HTTP: 443, pam.Kubernetes: 6443, pam.RDP: 3389, pam.VNC: 5900, pam.LDAP: 389,
 }
 
 // check says what is not acceptable, and returns s in the one form in which
