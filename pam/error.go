@@ -39,13 +39,14 @@ const (
 	TargetAuthFailed          // the target refused the credential
 	MFANeeded                 // right password, but a second factor must be shown
 	EnrolmentNeeded           // right password, but a second factor must be enrolled first
+	TargetRefused             // the target let in, but did not do what it was asked
 )
 
 var kindNames = [...]string{
 	"internal", "bad request", "invalid", "not found", "conflict", "precondition", "unauthenticated", "authentication failed",
 	"denied", "scope missing", "step-up needed", "approval needed", "denied by policy", "organization denied", "credential expired",
 	"locked", "too many", "sealed", "unavailable", "too large", "unsupported", "password change needed", "host key mismatch", "unreachable",
-	"target authentication failed", "second factor needed", "enrolment needed",
+	"target authentication failed", "second factor needed", "enrolment needed", "refused by the target",
 }
 
 func (k Kind) String() string {

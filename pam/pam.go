@@ -43,6 +43,7 @@ type (
 	WorkloadRuleID string // wlr_
 	SCIMTokenID    string // sct_: what a directory shows to fill an organization
 	WebhookID      string // whk_
+	RotationID     string // rot_
 )
 
 // Prefixes of the ids, as the public contract names them.
@@ -75,6 +76,7 @@ const (
 	PrefixReviewItem   = "rvi_"
 	PrefixFactor       = "mfa_"
 	PrefixWebhook      = "whk_"
+	PrefixRotation     = "rot_"
 )
 
 // InstanceOrg is the organization of what belongs to no organization: the

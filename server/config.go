@@ -48,6 +48,8 @@ type Config struct {
 	Argon2Parallelism uint8
 	HashConcurrency   int
 
+	RotationConcurrency int
+
 	SMTPAddress  string
 	SMTPFrom     string
 	SMTPUsername string
@@ -105,6 +107,7 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.Uint32Var(&c.Argon2Time, "argon2-time", 2, "passes of one password hash")
 	fs.Uint8Var(&c.Argon2Parallelism, "argon2-parallelism", 1, "lanes of one password hash")
 	fs.IntVar(&c.HashConcurrency, "hash-concurrency", 0, "password hashes at a time (default: the number of cores)")
+	fs.IntVar(&c.RotationConcurrency, "rotation-concurrency", 16, "rotations and checks of credentials at a time, on this node")
 	fs.DurationVar(&c.CheckpointInterval, "checkpoint-interval", time.Minute, "how often the audit logs' signed checkpoints are emitted, where they have grown")
 	fs.StringVar(&c.CheckpointFile, "checkpoint-file", "", "file that checkpoints are appended to; keep it on another machine")
 	fs.BoolVar(&c.CheckpointStdout, "checkpoint-stdout", false, "print checkpoints to standard output")
@@ -265,6 +268,9 @@ func (c *Config) complete() error {
 		if c.SMTPSecurity == "none" && !loopback(c.SMTPAddress) {
 			return errors.New("--smtp-security none is for a mail server on this machine alone")
 		}
+	}
+	if c.RotationConcurrency < 1 || c.RotationConcurrency > 1024 {
+		return errors.New("--rotation-concurrency: 1 to 1024")
 	}
 	if _, err := c.localAllow(); err != nil {
 		return err

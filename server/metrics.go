@@ -24,10 +24,11 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	vouchers  *prometheus.CounterVec
 	hooks     *prometheus.CounterVec
+	rotations *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry()}
+	m := &metrics{registry: prometheus.NewRegistry(), rotations: newRotationMetrics()}
 	m.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "vaultpam_api_request_duration_seconds", Help: "Requests by route, method and status.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
 	}, []string{"route", "method", "status"})
@@ -38,7 +39,7 @@ func newMetrics(s *Server) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.requests, m.decisions, m.vouchers, m.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.decisions, m.vouchers, m.hooks, m.rotations, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("vaultpam_broker_sessions_live", "Sessions that are live on this node.", func() float64 {
 			if s.broker == nil {
 				return 0

@@ -44,6 +44,7 @@ import (
 	"vaultpam/pam/request"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/review"
+	"vaultpam/pam/rotation"
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
@@ -91,6 +92,7 @@ type Server struct {
 	recordings    *recording.Service
 	audit         *audit.Log
 	broker        *broker.Broker
+	rotations     *rotation.Service
 	limiter       *edge.RateLimiter // one for all edges: a login is a login
 	terminals     *webterm.Server
 	metrics       *metrics
@@ -255,9 +257,10 @@ func (s *Server) assembleBroker() error {
 	s.broker = broker.New(broker.Deps{
 		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed },
 		Recordings: s.recordings, Audit: s.db.Audit(), Scribe: s.scribe, Dialer: s.dialer(rules),
-		Targets: map[pam.Protocol]broker.Target{pam.SSH: sshTarget{}}, IDs: s.ids, Clock: s.clock, Log: s.log, Decided: s.metrics.decided,
+		Targets: targets(), IDs: s.ids, Clock: s.clock, Log: s.log, Decided: s.metrics.decided,
 	})
 	s.db.Subscribe(s.broker.Changed)
+	s.assembleRotations()
 	return nil
 }
 
@@ -265,7 +268,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Rotations: s.rotations, Terminal: s.terminals,
 		Provisioning: s.provisioning,
 		Vault:        vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
@@ -343,6 +346,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("providers", s.readProviders)
 	background.run("outbox", s.outbox.Run)
 	background.run("webhooks", s.webhooks.Run)
+	background.run("rotations", s.rotations.Run)
 	background.run("memory", giveBack)
 	if s.demo != nil {
 		background.run("demo target", s.demo.Run)

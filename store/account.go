@@ -15,6 +15,7 @@ import (
 const (
 	accountColumns = `a.org_id, a.account_id, a.name, a.slug, a.username, COALESCE(a.resource_id, ''), a.version, a.created_by, a.created_at, a.updated_at,
 		v.kind, v.version, v.public_key, v.created_at,
+		COALESCE((SELECT r.state FROM rotations r WHERE r.org_id = a.org_id AND r.account_id = a.account_id AND r.state IN ` + openStates + `), 'stable'),
 		COALESCE((SELECT MIN(c.confirmation_id) FROM confirmations c WHERE c.org_id = a.org_id AND c.account_id = a.account_id AND ` + holds + `), '')`
 	accountTables = `accounts a LEFT JOIN credential_versions v ON v.org_id = a.org_id AND v.account_id = a.account_id AND v.version = a.promoted`
 	accountSlugs  = `SELECT COUNT(*) FROM accounts WHERE org_id = ? AND slug = ?`
@@ -26,12 +27,13 @@ func scanAccount(r row) (account.Account, error) {
 		kind, public sql.NullString
 		version      sql.NullInt64
 		rotated      time.Time
+		state        string
 	)
 	err := r.Scan(&out.Org, &out.ID, &out.Name, &out.Slug, &out.Username, &out.ResourceID, &out.Version, &out.CreatedBy, intoTime(&out.CreatedAt), intoTime(&out.UpdatedAt),
-		&kind, &version, &public, intoTime(&rotated), &out.Pending)
+		&kind, &version, &public, intoTime(&rotated), &state, &out.Pending)
 	if version.Valid {
 		out.Credential = &account.Credential{
-			Kind: account.Kind(kind.String), Version: version.Int64, PublicKey: public.String, RotatedAt: rotated, RotationState: account.Stable,
+			Kind: account.Kind(kind.String), Version: version.Int64, PublicKey: public.String, RotatedAt: rotated, RotationState: state,
 		}
 	}
 	return out, err
@@ -187,6 +189,9 @@ func (db *DB) DeleteAccount(ctx context.Context, org pam.OrgID, id pam.AccountID
 		if used > 0 {
 			return &pam.Error{Kind: pam.Conflict, Public: "A Safe still binds this account."}
 		}
+		if err := settleRotation(ctx, tx, org, id, e.Time); err != nil {
+			return err
+		}
 		return tx.compareAndSet(ctx, pam.Precondition, `DELETE FROM accounts WHERE org_id = ? AND account_id = ? AND (version = ? OR ? = 0)`,
 			[]any{org, id, version, version}, `SELECT 1 FROM accounts WHERE org_id = ? AND account_id = ?`, org, id)
 	}, e)
@@ -198,6 +203,9 @@ func (db *DB) AddCredential(ctx context.Context, org pam.OrgID, id pam.AccountID
 		n := v.Version.Version
 		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET promoted = ?, working = ?, version = version + 1, updated_at = ? WHERE org_id = ? AND account_id = ?`,
 			n, n, micros(v.CreatedAt), org, id); err != nil {
+			return err
+		}
+		if err := settleRotation(ctx, tx, org, id, v.CreatedAt); err != nil {
 			return err
 		}
 		newest, err := one(ctx, tx, scalar[int64], `SELECT COALESCE(MAX(version), 0) FROM credential_versions WHERE org_id = ? AND account_id = ?`, org, id)
@@ -238,4 +246,27 @@ func (db *DB) SealedCredential(ctx context.Context, org pam.OrgID, id pam.Accoun
 		out, err = account.SealedCredential{}, pam.Errorf(pam.Unavailable, "read credential", "The credential is being rotated. Try again in a moment.")
 	}
 	return out, db.failed("read credential", err)
+}
+
+// SealedVersion is account.Secret's.
+func (db *DB) SealedVersion(ctx context.Context, org pam.OrgID, id pam.AccountID, version int64) (account.SealedCredential, error) {
+	out, err := one(ctx, db, func(r row) (account.SealedCredential, error) {
+		c := account.SealedCredential{Account: id}
+		return c, r.Scan(&c.Username, &c.Kind, &c.Version, &c.PublicKey, &c.Sealed)
+	}, `SELECT a.username, v.kind, v.version, v.public_key, v.sealed FROM accounts a
+		JOIN credential_versions v ON v.org_id = a.org_id AND v.account_id = a.account_id
+		WHERE a.org_id = ? AND a.account_id = ? AND v.version = ? AND v.state <> 'purged'`, org, id, version)
+	return out, db.failed("read credential", err)
+}
+
+// WorkingVersion is account.Secret's.
+func (db *DB) WorkingVersion(ctx context.Context, org pam.OrgID, id pam.AccountID) (int64, error) {
+	out, err := one(ctx, db, scalar[int64], `SELECT working FROM accounts WHERE org_id = ? AND account_id = ?`, org, id)
+	return out, db.failed("read credential", err)
+}
+
+// UsedAt is broker.Store's.
+func (db *DB) UsedAt(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]pam.ResourceID, error) {
+	out, err := list(ctx, db, scalar[pam.ResourceID], `SELECT DISTINCT resource_id FROM safe_bindings WHERE org_id = ? AND account_id = ? ORDER BY resource_id`, org, id)
+	return out, db.failed("read bindings", err)
 }

@@ -34,9 +34,9 @@ func (db *DB) CreateSafe(ctx context.Context, org pam.OrgID, s safe.Safe, manage
 	wanted := s.Slug
 	err := db.write(ctx, "create safe", func(ctx context.Context, tx *Tx) error {
 		slug, err := withSlug(ctx, tx, org, wanted, s.Name, "safe", safeSlugs, func(slug string) (int64, error) {
-			return tx.exec(ctx, `INSERT INTO safes (org_id, safe_id, name, sort_key, slug, visibility, settings, locked, version, created_by, created_at, updated_at)
-				VALUES (?, ?, ?, ?, ?, ?, ?, FALSE, 1, ?, ?, ?) ON CONFLICT (org_id, slug) DO NOTHING`,
-				org, s.ID, s.Name, naming.Key(s.Name), slug, s.Visibility, asJSON(s.Settings), s.CreatedBy, micros(s.CreatedAt), micros(s.UpdatedAt))
+			return tx.exec(ctx, `INSERT INTO safes (org_id, safe_id, name, sort_key, slug, visibility, settings, rotate_days, locked, version, created_by, created_at, updated_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, FALSE, 1, ?, ?, ?) ON CONFLICT (org_id, slug) DO NOTHING`,
+				org, s.ID, s.Name, naming.Key(s.Name), slug, s.Visibility, asJSON(s.Settings), s.Rotation.IntervalDays, s.CreatedBy, micros(s.CreatedAt), micros(s.UpdatedAt))
 		})
 		if err != nil {
 			return err
@@ -171,9 +171,9 @@ func updateSafe(ctx context.Context, tx *Tx, org pam.OrgID, s safe.Safe, version
 		return safe.Safe{}, err
 	}
 	key := naming.Key(s.Name)
-	err = tx.mustTouch(ctx, pam.Precondition, `UPDATE safes SET name = ?, sort_key = ?, slug = ?, visibility = ?, settings = ?, version = version + 1, updated_at = ?
+	err = tx.mustTouch(ctx, pam.Precondition, `UPDATE safes SET name = ?, sort_key = ?, slug = ?, visibility = ?, settings = ?, rotate_days = ?, version = version + 1, updated_at = ?
 		WHERE org_id = ? AND safe_id = ? AND version = ?`,
-		s.Name, key, s.Slug, s.Visibility, asJSON(s.Settings), micros(s.UpdatedAt), org, s.ID, version)
+		s.Name, key, s.Slug, s.Visibility, asJSON(s.Settings), s.Rotation.IntervalDays, micros(s.UpdatedAt), org, s.ID, version)
 	if err != nil {
 		return safe.Safe{}, err
 	}

@@ -50,6 +50,7 @@ var wording = map[pam.Kind]struct {
 	pam.HostKeyMismatch:      {http.StatusConflict, "CONFLICT", "Host key verification failed"},
 	pam.Unreachable:          {http.StatusServiceUnavailable, "UNAVAILABLE", "Host unreachable"},
 	pam.TargetAuthFailed:     {http.StatusConflict, "CONFLICT", "Authentication failed"},
+	pam.TargetRefused:        {http.StatusConflict, "CONFLICT", "The target refused the change."},
 }
 
 // apiError is the envelope with its status. It is what huma writes.

@@ -39,6 +39,7 @@ import (
 	"vaultpam/pam/request"
 	"vaultpam/pam/resource"
 	"vaultpam/pam/review"
+	"vaultpam/pam/rotation"
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
@@ -79,6 +80,7 @@ type Deps struct {
 	Webhooks      *webhook.Service
 	Outbox        *outbox.Service
 	Broker        *broker.Broker
+	Rotations     *rotation.Service
 	Terminal      Terminal
 	Vault         Vault
 	Idempotency   Idempotency

@@ -139,7 +139,16 @@ func (a *API) routes() {
 	serve(a, route{"DELETE /accounts/{id}", "Delete an account", member, "accounts:write", none, 0, nil}, a.deleteAccount)
 	serve(a, route{"PUT /accounts/{id}/credential", "Put a new secret into the vault", member, "-", ok, sensitive, typeOf[v1.CredentialIn]()}, a.putCredential)
 	serve(a, route{"POST /accounts/{id}/check", "Log in with the credential, and out", member, "accounts:read", ok, sensitive | bodyOptional, typeOf[v1.CredentialCheckIn]()}, a.checkAccount)
+	serve(a, route{"POST /accounts/{id}/rotate", "Have the target take a new secret, or verify one that was changed elsewhere; it goes on after the answer", member, "credentials:rotate", http.StatusAccepted, sensitive | bodyOptional, typeOf[v1.RotateIn]()}, a.rotateAccount)
+	serve(a, route{"GET /accounts/{id}/rotation", "How the credential is rotated and checked", member, "accounts:read", ok, 0, nil}, a.getRotationSettings)
+	serve(a, route{"PUT /accounts/{id}/rotation", "Say how the credential is rotated and checked", member, "-", ok, sensitive, typeOf[v1.RotationSettings]()}, a.putRotationSettings)
 	serve(a, route{"GET /accounts/{id}/versions", "The history of the credential", member, "accounts:read", ok, 0, nil}, a.listVersions)
+
+	serve(a, route{"GET /rotations", "Rotations, newest first", member, "accounts:read", ok, 0, nil}, a.listRotations)
+	serve(a, route{"GET /rotations/{id}", "One rotation", member, "accounts:read", ok, 0, nil}, a.getRotation)
+	serve(a, route{"POST /rotations/{id}/retry", "Ask the target again, and go on", member, "credentials:rotate", ok, sensitive, nil}, a.retryRotation)
+	serve(a, route{"POST /rotations/{id}/cancel", "End a rotation of which the target has not heard", member, "credentials:rotate", ok, sensitive, nil}, a.cancelRotation)
+	serve(a, route{"GET /credential-health", "Which credentials want a look: old, unused, shared, weak, never rotated, refused", member, "accounts:read", ok, 0, nil}, a.listCredentialHealth)
 
 	serve(a, route{"GET /checkouts", "Active checkouts", member, "safes:read", ok, 0, nil}, a.listCheckouts)
 	serve(a, route{"POST /checkouts", "Reveal a secret", member, "credentials:checkout", created, sensitive | secrets, nil}, a.postCheckout)

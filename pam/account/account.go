@@ -49,7 +49,7 @@ type Credential struct {
 	Version       int64
 	PublicKey     string // ssh_key: the OpenSSH line
 	RotatedAt     time.Time
-	RotationState string
+	RotationState string // Stable, or the state of the rotation that is under way
 }
 
 // Stable is the rotation state of a credential that nobody is rotating.
@@ -179,4 +179,10 @@ type Secret interface {
 	// promoted one, but while a rotation is under way. It is NotFound without
 	// one, and Unavailable while it is not known which does.
 	SealedCredential(ctx context.Context, org pam.OrgID, id pam.AccountID) (SealedCredential, error)
+	// SealedVersion returns one version; NotFound if there is none, or it was
+	// purged.
+	SealedVersion(ctx context.Context, org pam.OrgID, id pam.AccountID, version int64) (SealedCredential, error)
+	// WorkingVersion is the number of what SealedCredential would return; 0
+	// where it would not.
+	WorkingVersion(ctx context.Context, org pam.OrgID, id pam.AccountID) (int64, error)
 }

@@ -24,9 +24,9 @@ var later = map[Kind]bool{
 	"ssh_certificate": true, "token": true, "database": true, "tls_client": true, "kubernetes_token": true, "ephemeral": true,
 }
 
-// plaintext checks a credential and returns what is sealed of it, which the
+// Plaintext checks a credential and returns what is sealed of it, which the
 // caller wipes, and the public half of a key.
-func (c NewCredential) plaintext(op string) (plain secret.Value, publicKey string, err error) {
+func (c NewCredential) Plaintext(op string) (plain secret.Value, publicKey string, err error) {
 	var ps pam.Problems
 	switch {
 	case c.Kind == Password:

@@ -56,7 +56,7 @@ func TestPrivateKeyIsKeptWithItsPublicHalfAndWithoutItsPassphrase(t *testing.T) 
 			t.Fatal(err)
 		}
 		encrypted := pem.EncodeToMemory(block)
-		plain, public, err := sshKey(encrypted, "open sesame").plaintext("test")
+		plain, public, err := sshKey(encrypted, "open sesame").Plaintext("test")
 		if err != nil || public != want {
 			t.Fatalf("%s: public %q, %v", name, public, err)
 		}
@@ -65,7 +65,7 @@ func TestPrivateKeyIsKeptWithItsPublicHalfAndWithoutItsPassphrase(t *testing.T) 
 			t.Fatalf("%s: what is kept does not open: %v", name, err)
 		}
 		for _, wrong := range []string{"", "other"} {
-			_, _, err := sshKey(encrypted, wrong).plaintext("test")
+			_, _, err := sshKey(encrypted, wrong).Plaintext("test")
 			invalid(t, err, "credential.passphrase")
 		}
 		pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
@@ -73,7 +73,7 @@ func TestPrivateKeyIsKeptWithItsPublicHalfAndWithoutItsPassphrase(t *testing.T) 
 			t.Fatal(err)
 		}
 		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-		plain, public, err = sshKey(text, "").plaintext("test")
+		plain, public, err = sshKey(text, "").Plaintext("test")
 		if err != nil || public != want || !bytes.Equal(plain.Expose(), text) {
 			t.Fatalf("%s in PKCS #8: %v", name, err)
 		}
@@ -111,7 +111,7 @@ func TestCredentialThatCannotBeUsedIsRefusedByFieldAndNeverQuoted(t *testing.T) 
 		"DSA":                {NewCredential{Kind: SSHKey, PrivateKey: secret.New(dsaKey(t))}, "credential.private_key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := c.c.plaintext("set credential")
+			_, _, err := c.c.Plaintext("set credential")
 			invalid(t, err, c.field)
 			if s := fmt.Sprintf("%v %+v", err, c.c.Value); strings.Contains(s, "CANARY") {
 				t.Fatalf("the error quotes the secret: %s", s)
@@ -143,7 +143,7 @@ func FuzzPrivateKey(f *testing.F) {
 	f.Add([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"), "x")
 	f.Add([]byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"), "x")
 	f.Fuzz(func(t *testing.T, text []byte, passphrase string) {
-		plain, public, err := sshKey(text, passphrase).plaintext("test")
+		plain, public, err := sshKey(text, passphrase).Plaintext("test")
 		if err != nil {
 			if !pam.Is(err, pam.Invalid) {
 				t.Fatal(err)

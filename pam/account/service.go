@@ -95,7 +95,7 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, c *NewCr
 
 // seal makes version n of an account's credential.
 func (s *Service) seal(ctx context.Context, op string, a pam.Actor, id pam.AccountID, n int64, c NewCredential) (SealedVersion, error) {
-	plain, public, err := c.plaintext(op)
+	plain, public, err := c.Plaintext(op)
 	if err != nil {
 		return SealedVersion{}, err
 	}

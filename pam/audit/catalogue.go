@@ -135,6 +135,11 @@ const (
 	CredentialRotated        Type = "CREDENTIAL_ROTATED"
 	CredentialRotationFailed Type = "CREDENTIAL_ROTATION_FAILED"
 
+	CredentialRotationStarted  Type = "CREDENTIAL_ROTATION_STARTED"
+	CredentialRotationAdvanced Type = "CREDENTIAL_ROTATION_ADVANCED"
+	CredentialDrifted          Type = "CREDENTIAL_DRIFTED"
+	RotationSettingsChanged    Type = "ROTATION_SETTINGS_CHANGED"
+
 	// Session.
 	SessionRefused    Type = "SESSION_REFUSED"
 	SessionStarted    Type = "SESSION_STARTED"
@@ -294,6 +299,10 @@ var Catalogue = []Spec{
 	{CredentialOpenFailed, title(CredentialOpenFailed), "credential"},
 	{CredentialRotated, title(CredentialRotated), "credential"},
 	{CredentialRotationFailed, title(CredentialRotationFailed), "credential"},
+	{CredentialRotationStarted, title(CredentialRotationStarted), "credential"},
+	{CredentialRotationAdvanced, title(CredentialRotationAdvanced), "credential"},
+	{CredentialDrifted, title(CredentialDrifted), "credential"},
+	{RotationSettingsChanged, title(RotationSettingsChanged), "credential"},
 	{SessionRefused, title(SessionRefused), "session"},
 	{SessionStarted, title(SessionStarted), "session"},
 	{SessionEnded, title(SessionEnded), "session"},

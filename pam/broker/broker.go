@@ -70,6 +70,8 @@ type Store interface {
 	GrantedSafes(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time, limit int) ([]SafeRef, error)
 	// Grants lists the grants that user holds for a Safe now.
 	Grants(ctx context.Context, org pam.OrgID, user pam.UserID, safe pam.SafeID, now time.Time) ([]policy.Grant, error)
+	// UsedAt lists the resources at which Safes bind the account.
+	UsedAt(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]pam.ResourceID, error)
 	// Blocked says whether the account's credential is held back at the
 	// resource by a redirection that nobody has confirmed yet.
 	Blocked(ctx context.Context, org pam.OrgID, resource pam.ResourceID, account pam.AccountID, safe pam.SafeID) (bool, error)

@@ -119,7 +119,7 @@ func TestOutsiderAndUnknownRoleAndUnknownActionAreRefused(t *testing.T) {
 
 func TestAuditorLaunchesNothingRevealsNothingAndChangesNothing(t *testing.T) {
 	reads := []Action{
-		OrgRead, OrgStats, MemberList, GroupRead, ConnectorRead, PolicyRead, PolicyTry, SafeSee, SafeMemberList, ResourceSee, AccountSee,
+		OrgRead, OrgStats, MemberList, GroupRead, ConnectorRead, PolicyRead, PolicyTry, SafeSee, SafeMemberList, ResourceSee, AccountSee, RotationSee,
 		ChangeSee, CheckoutSee, SessionSee, RecordingSee, RecordingReplay, RequestSee, AccessSee, ReviewSee, AuditRead,
 	}
 	// Giving up what is one's own is no power.
