@@ -6,15 +6,20 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"vaultpam/internal/clock"
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/rotation"
+	"vaultpam/pam/safe"
 	"vaultpam/store"
 )
 
@@ -425,5 +430,71 @@ func TestNodeThatWasTakenForDeadCannotWrite(t *testing.T) {
 		r := first[0]
 		r.State = rotation.Failed
 		refused(t, w.db.Advance(t.Context(), acc.Org, rotation.Step{From: rotation.Queued, Next: r}), pam.Conflict)
+	})
+}
+
+// However many are due in the same minute: each is rotated once, at most so
+// many at a time, and none is missed. VAULTPAM_ROTATIONS says how many.
+func TestAccountsDueAtOnceAreAllRotatedOnceAndSoManyAtATime(t *testing.T) {
+	many, atOnce := 200, 16
+	if text := os.Getenv("VAULTPAM_ROTATIONS"); text != "" {
+		many = must[int](t)(strconv.Atoi(text))
+	}
+	inWorld(t, func(t *testing.T, w *world) {
+		s := newSimulated(w, 1)
+		s.pause = time.Millisecond
+		r := w.resource(w.admin, "hosts")
+		const fit = 50 // bindings of a Safe
+		var group errgroup.Group
+		group.SetLimit(8)
+		var mu sync.Mutex
+		for first := 0; first < many; first += fit {
+			group.Go(func() error {
+				var pairs []safe.Binding
+				for i := first; i < min(first+fit, many); i++ {
+					acc := w.account(w.admin, fmt.Sprintf("svc-%d", i), "")
+					mu.Lock()
+					s.valid[acc.ID] = map[int64]bool{1: true}
+					mu.Unlock()
+					pairs = append(pairs, pair(r, acc))
+				}
+				_, err := w.safes.Create(t.Context(), w.admin, safe.Settings{Name: fmt.Sprintf("Safe %d", first), Bindings: pairs, Rotation: safe.Rotation{IntervalDays: 1}})
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		s.clock.Advance(25 * time.Hour)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		over := make(chan error, 1)
+		began := time.Now()
+		go func() { over <- s.process(w, atOnce).Run(ctx) }()
+		done := func() int {
+			return int(must[int64](t)(w.db.Count(t.Context(), `SELECT COUNT(*) FROM rotations WHERE state = 'done'`)))
+		}
+		for done() < many {
+			if time.Since(began) > 10*time.Minute {
+				t.Fatalf("%d of %d", done(), many)
+			}
+			time.Sleep(20 * time.Millisecond)
+			s.clock.Advance(500 * time.Millisecond)
+		}
+		took := time.Since(began)
+		stop()
+		if err := <-over; err != nil {
+			t.Fatal(err)
+		}
+		if n := must[int64](t)(w.db.Count(t.Context(), `SELECT COUNT(*) FROM rotations`)); int(n) != many {
+			t.Errorf("%d rotations of %d accounts", n, many)
+		}
+		if n := must[int64](t)(w.db.Count(t.Context(), `SELECT COUNT(*) FROM accounts WHERE promoted <> 2 OR working <> 2`)); n != 0 {
+			t.Errorf("%d accounts were missed", n)
+		}
+		if s.most > atOnce {
+			t.Errorf("%d at a time, %d are allowed", s.most, atOnce)
+		}
+		t.Logf("%d accounts in %s: %.0f per second, at most %d at a time", many, took.Round(time.Millisecond), float64(many)/took.Seconds(), s.most)
 	})
 }
