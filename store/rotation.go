@@ -114,9 +114,10 @@ func (db *DB) ListRotations(ctx context.Context, org pam.OrgID, q rotation.Query
 }
 
 // ClaimRotations is rotation.Store's.
-func (db *DB) ClaimRotations(ctx context.Context, node string, now, lease time.Time, limit int) ([]rotation.Rotation, error) {
+func (db *DB) ClaimRotations(ctx context.Context, node string, now, silent, lease time.Time, limit int) ([]rotation.Rotation, error) {
 	ready, err := list(ctx, db, scanRotation, `SELECT `+rotationColumns+` FROM rotations r
-		WHERE r.state IN `+workingStates+` AND r.next_at <= ? AND r.lease_until <= ? ORDER BY r.next_at LIMIT ?`, micros(now), micros(now), limit)
+		WHERE r.state IN `+workingStates+` AND r.next_at <= ? AND (r.lease_until <= ? OR r.node <> ? AND r.node NOT IN (SELECT node FROM session_nodes WHERE alive_at > ?))
+		ORDER BY r.next_at LIMIT ?`, micros(now), micros(now), node, micros(silent), limit)
 	if err != nil || len(ready) == 0 {
 		return nil, db.failed("find rotations", err)
 	}

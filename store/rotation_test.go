@@ -189,18 +189,18 @@ func (s *simulated) Advance(ctx context.Context, org pam.OrgID, step rotation.St
 	return s.around(func() error { return s.Store.Advance(ctx, org, step, events...) })
 }
 
-func (s *simulated) ClaimRotations(ctx context.Context, node string, now, lease time.Time, limit int) ([]rotation.Rotation, error) {
+func (s *simulated) ClaimRotations(ctx context.Context, node string, now, silent, lease time.Time, limit int) ([]rotation.Rotation, error) {
 	if err := s.step(); err != nil {
 		return nil, err
 	}
-	return s.Store.ClaimRotations(ctx, node, now, lease, limit)
+	return s.Store.ClaimRotations(ctx, node, now, silent, lease, limit)
 }
 
 // process is a new process over the same store and target.
 func (s *simulated) process(w *world, atOnce int) *rotation.Service {
 	s.dead = false
 	return rotation.New(rotation.Deps{
-		Store: s, Door: s, Sealed: func() bool { return false }, Scribe: w.scribe, Clock: s.clock, IDs: w.ids, Log: slog.New(slog.DiscardHandler), AtOnce: atOnce,
+		Store: s, Door: s, Sealed: func() bool { return false }, Scribe: w.scribe, Clock: s.clock, IDs: w.ids, Log: slog.New(slog.DiscardHandler), Node: w.ids.New("node_"), AtOnce: atOnce,
 	})
 }
 
@@ -416,16 +416,21 @@ func TestNodeThatWasTakenForDeadCannotWrite(t *testing.T) {
 		s.valid[acc.ID] = map[int64]bool{1: true}
 		must[rotation.Rotation](t)(s.process(w, 1).Start(t.Context(), w.admin, acc.ID))
 		now := s.clock.Now()
-		first := must[[]rotation.Rotation](t)(w.db.ClaimRotations(t.Context(), "a", now, now.Add(time.Minute), 5))
+		if err := w.db.NodeAlive(t.Context(), "a", now); err != nil {
+			t.Fatal(err)
+		}
+		claim := func(node string, at time.Time) []rotation.Rotation {
+			return must[[]rotation.Rotation](t)(w.db.ClaimRotations(t.Context(), node, at, at.Add(-40*time.Second), at.Add(5*time.Minute), 5))
+		}
+		first := claim("a", now)
 		if len(first) != 1 {
 			t.Fatal(len(first))
 		}
-		if again := must[[]rotation.Rotation](t)(w.db.ClaimRotations(t.Context(), "b", now, now.Add(time.Minute), 5)); len(again) != 0 {
+		if len(claim("b", now.Add(30*time.Second))) != 0 || len(claim("a", now.Add(30*time.Second))) != 0 {
 			t.Fatal("claimed twice")
 		}
-		later := now.Add(2 * time.Minute)
-		if taken := must[[]rotation.Rotation](t)(w.db.ClaimRotations(t.Context(), "b", later, later.Add(time.Minute), 5)); len(taken) != 1 {
-			t.Fatal("not taken over")
+		if len(claim("b", now.Add(41*time.Second))) != 1 {
+			t.Fatal("not taken over from a dead node")
 		}
 		r := first[0]
 		r.State = rotation.Failed
@@ -478,8 +483,8 @@ func TestAccountsDueAtOnceAreAllRotatedOnceAndSoManyAtATime(t *testing.T) {
 			if time.Since(began) > 10*time.Minute {
 				t.Fatalf("%d of %d", done(), many)
 			}
-			time.Sleep(20 * time.Millisecond)
-			s.clock.Advance(500 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond)
+			s.clock.Advance(200 * time.Millisecond)
 		}
 		took := time.Since(began)
 		stop()

@@ -161,8 +161,9 @@ type Store interface {
 	RotationByID(ctx context.Context, org pam.OrgID, id pam.RotationID) (Rotation, error)
 	ListRotations(ctx context.Context, org pam.OrgID, q Query) ([]Rotation, error)
 	// ClaimRotations gives up to limit rotations, whose turn it is at now and
-	// that nobody works on, to node until lease.
-	ClaimRotations(ctx context.Context, node string, now, lease time.Time, limit int) ([]Rotation, error)
+	// that nobody works on, to node until lease. Nobody works on what another
+	// node has claimed that did not say since silent that it lives.
+	ClaimRotations(ctx context.Context, node string, now, silent, lease time.Time, limit int) ([]Rotation, error)
 	// Advance writes a step.
 	Advance(ctx context.Context, org pam.OrgID, s Step, events ...audit.Entry) error
 	// DueRotations lists what is due at now: what events asked for, then

@@ -79,7 +79,7 @@ func (s *Service) takeOn(ctx context.Context, hands *sync.WaitGroup) error {
 		return nil
 	}
 	now := s.Clock.Now()
-	claimed, err := s.Store.ClaimRotations(ctx, s.node, now, now.Add(lease), free)
+	claimed, err := s.Store.ClaimRotations(ctx, s.Node, now, now.Add(-s.Silent), now.Add(lease), free)
 	s.release(free - len(claimed))
 	for _, r := range claimed {
 		hands.Go(func() {
@@ -100,19 +100,23 @@ func (s *Service) takeOn(ctx context.Context, hands *sync.WaitGroup) error {
 
 // Schedule begins the rotations that are due.
 func (s *Service) Schedule(ctx context.Context) error {
-	now := s.Clock.Now()
-	due, err := s.Store.DueRotations(ctx, now, dueAtOnce)
-	if err != nil {
-		return err
+	for {
+		now := s.Clock.Now()
+		due, err := s.Store.DueRotations(ctx, now, dueAtOnce)
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, d := range due {
+			errs = append(errs, s.begin(ctx, d, now))
+		}
+		if len(due) > 0 {
+			s.poke()
+		}
+		if err := errors.Join(errs...); err != nil || len(due) < dueAtOnce {
+			return err
+		}
 	}
-	var errs []error
-	for _, d := range due {
-		errs = append(errs, s.begin(ctx, d, now))
-	}
-	if len(due) > 0 {
-		s.poke()
-	}
-	return errors.Join(errs...)
 }
 
 // begin begins one rotation that is due, or says why not.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"vaultpam/internal/clock"
 	"vaultpam/internal/ids"
@@ -21,6 +22,10 @@ type Deps struct {
 	Clock  clock.Clock
 	IDs    *ids.Source
 	Log    *slog.Logger
+	// Node is this process, as it says that it lives: broker.Node. Another one
+	// is dead after Silent without a word.
+	Node   string
+	Silent time.Duration
 	// AtOnce is how many rotations and checks this node works on at a time.
 	AtOnce int
 	// Observe counts what rotations and checks came to; nil counts nothing.
@@ -30,7 +35,6 @@ type Deps struct {
 // Service rotates credentials. It is safe for concurrent use.
 type Service struct {
 	Deps
-	node string
 	wake chan struct{} // one slot: there is something to do now
 
 	mu   sync.Mutex // guards busy
@@ -43,7 +47,7 @@ func New(d Deps) *Service {
 	if d.Observe == nil {
 		d.Observe = func(string, string) {}
 	}
-	return &Service{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1)}
+	return &Service{Deps: d, wake: make(chan struct{}, 1)}
 }
 
 func (s *Service) poke() {
