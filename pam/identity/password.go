@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"crypto/subtle"
-	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
+	"vaultpam/internal/guess"
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 )
@@ -37,18 +37,6 @@ const (
 	saltSize    = 16
 	hashSize    = 32
 )
-
-//go:embed common.txt
-var commonList string
-
-// common holds the passwords that are refused because everybody tries them.
-var common = func() map[string]bool {
-	m := map[string]bool{}
-	for line := range strings.Lines(commonList) {
-		m[strings.TrimSpace(line)] = true
-	}
-	return m
-}()
 
 // Passwords hashes and checks passwords, a bounded number at a time, so that
 // a storm of logins cannot exhaust the memory. It is safe for concurrent use.
@@ -89,7 +77,7 @@ func Check(password secret.Value) (problem string) {
 		return fmt.Sprintf("must have at least %d characters", minPassword)
 	case len(p) > maxPassword:
 		return fmt.Sprintf("must have at most %d bytes", maxPassword)
-	case common[strings.ToLower(string(p))]:
+	case guess.Common(string(p)):
 		return "is one of those that everybody tries"
 	}
 	return ""
