@@ -27,6 +27,9 @@ check() {
 	need python3-requests /usr/bin/python3 -c 'import requests'
 	need curl has curl
 	need slapd has slapd
+	need redis-server has redis-server
+	need redis-tools has redis-cli
+	need sudo has sudo
 	need tmux has tmux
 	need chromium has chromium
 	# Any npm will do to fetch a Node.js that is new enough.
