@@ -13,11 +13,6 @@ import (
 	"vaultpam/target/sshtarget"
 )
 
-// targets are the protocols at which a credential can be tried.
-func targets() map[pam.Protocol]broker.Target {
-	return map[pam.Protocol]broker.Target{pam.SSH: sshTarget{}}
-}
-
 // sshTarget gives the broker what it asks of SSH targets beside a session.
 type sshTarget struct{}
 
