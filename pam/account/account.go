@@ -28,6 +28,8 @@ type Kind string
 const (
 	Password Kind = "password"
 	SSHKey   Kind = "ssh_key"
+	Token    Kind = "token"
+	Database Kind = "database"
 )
 
 // NewCredential is a secret on its way in. Whoever takes it wipes it.
