@@ -138,8 +138,12 @@ func (a *API) routes() {
 	serve(a, route{"PATCH /accounts/{id}", "Change an account", member, "accounts:write", ok, 0, typeOf[v1.AccountPatch]()}, a.patchAccount)
 	serve(a, route{"DELETE /accounts/{id}", "Delete an account", member, "accounts:write", none, 0, nil}, a.deleteAccount)
 	serve(a, route{"PUT /accounts/{id}/credential", "Put a new secret into the vault", member, "-", ok, sensitive, typeOf[v1.CredentialIn]()}, a.putCredential)
+	serve(a, route{"POST /accounts/{id}/credential/generate", "Have a new secret made, which nobody sees by this", member, "-", ok, sensitive, nil}, a.generateCredential)
 	serve(a, route{"POST /accounts/{id}/check", "Log in with the credential, and out", member, "accounts:read", ok, sensitive | bodyOptional, typeOf[v1.CredentialCheckIn]()}, a.checkAccount)
 	serve(a, route{"GET /accounts/{id}/versions", "The history of the credential", member, "accounts:read", ok, 0, nil}, a.listVersions)
+	serve(a, route{"POST /accounts/{id}/versions/purge", "Overwrite all but the newest versions", member, "-", ok, sensitive, nil}, a.purgeVersions)
+	serve(a, route{"DELETE /accounts/{id}/versions/{n}", "Overwrite an old version", member, "-", none, sensitive, nil}, a.deleteVersion)
+	serve(a, route{"POST /accounts/{id}/versions/{n}/promote", "Say that the target has an old version", member, "-", ok, sensitive, nil}, a.promoteVersion)
 
 	serve(a, route{"GET /checkouts", "Active checkouts", member, "safes:read", ok, 0, nil}, a.listCheckouts)
 	serve(a, route{"POST /checkouts", "Reveal a secret", member, "credentials:checkout", created, sensitive | secrets, nil}, a.postCheckout)
