@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 
 const (
 	accountColumns = `a.org_id, a.account_id, a.name, a.slug, a.username, COALESCE(a.resource_id, ''), a.version, a.created_by, a.created_at, a.updated_at,
-		v.kind, v.version, v.public_key, v.created_at,
+		COALESCE((SELECT r.type FROM resources r WHERE r.org_id = a.org_id AND r.resource_id = a.resource_id), ''),
+		v.kind, v.version, v.public_key, v.details, v.not_after, v.created_at, a.ephemeral,
 		COALESCE((SELECT r.state FROM rotations r WHERE r.org_id = a.org_id AND r.account_id = a.account_id AND r.state IN ` + openStates + `), 'stable'),
 		COALESCE((SELECT MIN(c.confirmation_id) FROM confirmations c WHERE c.org_id = a.org_id AND c.account_id = a.account_id AND ` + holds + `), '')`
 	accountTables = `accounts a LEFT JOIN credential_versions v ON v.org_id = a.org_id AND v.account_id = a.account_id AND v.version = a.promoted`
@@ -23,18 +25,21 @@ const (
 
 func scanAccount(r row) (account.Account, error) {
 	var (
-		out          account.Account
-		kind, public sql.NullString
-		version      sql.NullInt64
-		rotated      time.Time
-		state        string
+		out       account.Account
+		c         account.Credential
+		kind, key sql.NullString
+		version   sql.NullInt64
+		ephemeral string
 	)
 	err := r.Scan(&out.Org, &out.ID, &out.Name, &out.Slug, &out.Username, &out.ResourceID, &out.Version, &out.CreatedBy, intoTime(&out.CreatedAt), intoTime(&out.UpdatedAt),
-		&kind, &version, &public, intoTime(&rotated), &state, &out.Pending)
-	if version.Valid {
-		out.Credential = &account.Credential{
-			Kind: account.Kind(kind.String), Version: version.Int64, PublicKey: public.String, RotatedAt: rotated, RotationState: state,
+		&out.ResourceType, &kind, &version, &key, intoJSON(&c.Public), intoTime(&c.NotAfter), intoTime(&c.RotatedAt), &ephemeral, &c.RotationState, &out.Pending)
+	if err == nil && version.Valid {
+		c.Kind, c.Version, c.PublicKey = account.Kind(kind.String), version.Int64, key.String
+		if c.Kind == account.Made && ephemeral != "" {
+			c.Ephemeral = &account.Ephemeral{}
+			err = json.Unmarshal([]byte(ephemeral), c.Ephemeral)
 		}
+		out.Credential = &c
 	}
 	return out, err
 }
@@ -77,8 +82,11 @@ func (db *DB) CreateAccount(ctx context.Context, org pam.OrgID, a account.Accoun
 }
 
 func insertCredential(ctx context.Context, tx *Tx, org pam.OrgID, id pam.AccountID, v account.SealedVersion) error {
-	_, err := tx.exec(ctx, `INSERT INTO credential_versions (org_id, account_id, version, kind, sealed, public_key, state, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		org, id, v.Version.Version, v.Kind, v.Sealed, v.PublicKey, v.State, v.CreatedBy, micros(v.CreatedAt))
+	_, err := tx.exec(ctx, `INSERT INTO credential_versions (org_id, account_id, version, kind, sealed, public_key, details, not_after, state, weak, created_by, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		org, id, v.Version.Version, v.Kind, v.Sealed, v.PublicKey, asJSON(v.Public), micros(v.NotAfter), v.State, v.Weak, v.CreatedBy, micros(v.CreatedAt))
+	if err == nil && v.Ephemeral != nil {
+		_, err = tx.exec(ctx, `UPDATE accounts SET ephemeral = ? WHERE org_id = ? AND account_id = ?`, asJSON(v.Ephemeral), org, id)
+	}
 	return err
 }
 
@@ -195,40 +203,6 @@ func (db *DB) DeleteAccount(ctx context.Context, org pam.OrgID, id pam.AccountID
 		return tx.compareAndSet(ctx, pam.Precondition, `DELETE FROM accounts WHERE org_id = ? AND account_id = ? AND (version = ? OR ? = 0)`,
 			[]any{org, id, version, version}, `SELECT 1 FROM accounts WHERE org_id = ? AND account_id = ?`, org, id)
 	}, e)
-}
-
-// AddCredential stores the version after the newest and promotes it.
-func (db *DB) AddCredential(ctx context.Context, org pam.OrgID, id pam.AccountID, v account.SealedVersion, e audit.Entry) error {
-	return db.write(ctx, "add credential", func(ctx context.Context, tx *Tx) error {
-		n := v.Version.Version
-		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET promoted = ?, working = ?, version = version + 1, updated_at = ? WHERE org_id = ? AND account_id = ?`,
-			n, n, micros(v.CreatedAt), org, id); err != nil {
-			return err
-		}
-		if err := settleRotation(ctx, tx, org, id, v.CreatedAt); err != nil {
-			return err
-		}
-		newest, err := one(ctx, tx, scalar[int64], `SELECT COALESCE(MAX(version), 0) FROM credential_versions WHERE org_id = ? AND account_id = ?`, org, id)
-		if err != nil {
-			return err
-		}
-		if n != newest+1 {
-			return &pam.Error{Kind: pam.Conflict, Public: "Another credential was stored at the same time."}
-		}
-		tx.changed(org, pam.SubjectAccount, string(id))
-		return insertCredential(ctx, tx, org, id, v)
-	}, e)
-}
-
-// CredentialVersions lists the history of an account's credential.
-func (db *DB) CredentialVersions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]account.Version, error) {
-	out, err := list(ctx, db, func(r row) (account.Version, error) {
-		var v account.Version
-		return v, r.Scan(&v.Version, &v.Kind, &v.PublicKey, &v.CreatedBy, intoTime(&v.CreatedAt), &v.Promoted, &v.State, intoTime(&v.PurgedAt), &v.PurgedBy)
-	}, `SELECT v.version, v.kind, v.public_key, v.created_by, v.created_at, v.version = a.promoted, v.state, v.purged_at, v.purged_by
-		FROM credential_versions v JOIN accounts a ON a.org_id = v.org_id AND a.account_id = v.account_id
-		WHERE v.org_id = ? AND v.account_id = ? ORDER BY v.version DESC`, org, id)
-	return out, db.failed("list credential versions", err)
 }
 
 // SealedCredential returns the version that is known to log in, as it is kept.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -68,12 +69,17 @@ func addCandidate(ctx context.Context, tx *Tx, org pam.OrgID, r rotation.Rotatio
 	if c.Version != newest+1 || r.Next != c.Version {
 		return pam.Errorf(pam.Conflict, "", "Another credential was stored at the same time.")
 	}
-	return insertCredential(ctx, tx, org, r.Account, account.SealedVersion{
-		Version: account.Version{
-			Version: c.Version, Kind: account.Kind(c.Kind), PublicKey: c.PublicKey, State: account.Candidate, CreatedBy: r.By, CreatedAt: r.UpdatedAt,
-		},
-		Sealed: c.Sealed,
-	})
+	v := account.SealedVersion{
+		Version: account.Version{Version: c.Version, Kind: account.Kind(c.Kind), State: account.Candidate, Weak: c.Weak, CreatedBy: r.By, CreatedAt: r.UpdatedAt},
+		Sealed:  c.Sealed,
+	}
+	if c.Public != "" {
+		if err := json.Unmarshal([]byte(c.Public), &v.Public); err != nil {
+			return err
+		}
+	}
+	v.PublicKey, v.NotAfter = c.PublicKey, c.NotAfter
+	return insertCredential(ctx, tx, org, r.Account, v)
 }
 
 // RotationByID is rotation.Store's.

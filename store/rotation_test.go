@@ -226,7 +226,7 @@ func (s *simulated) holds(t *testing.T, w *world, acc account.Account) {
 // Whatever is lost and whenever the process dies: what is given out logs in,
 // and in the end exactly one version does, which is the promoted one.
 func TestOneKnownVersionLogsInHoweverRotationsAreInterrupted(t *testing.T) {
-	rounds := 60
+	rounds := 24
 	if testing.Short() {
 		rounds = 10
 	}

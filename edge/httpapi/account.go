@@ -5,7 +5,6 @@ import (
 
 	v1 "vaultpam/api/v1"
 	"vaultpam/internal/naming"
-	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 )
@@ -16,7 +15,9 @@ func accountOf(acc account.Account) v1.Account {
 		CreatedAt: acc.CreatedAt, UpdatedAt: acc.UpdatedAt, ConfirmationID: string(acc.Pending),
 	}
 	if c := acc.Credential; c != nil {
-		out.Credential = &v1.Credential{Kind: string(c.Kind), Version: c.Version, PublicKey: c.PublicKey, RotatedAt: moment(c.RotatedAt), RotationState: c.RotationState}
+		out.Credential = &v1.Credential{
+			Kind: string(c.Kind), Version: c.Version, CredentialPublic: publicOf(c.Public), RotatedAt: moment(c.RotatedAt), RotationState: c.RotationState, Ephemeral: ephemeralOf(c.Ephemeral),
+		}
 	}
 	return out
 }
@@ -35,13 +36,6 @@ func accountSettings(name, slug, username string, resource *string) account.Sett
 		s.ResourceID = pam.ResourceID(*resource)
 	}
 	return s
-}
-
-func newCredential(in v1.CredentialIn) account.NewCredential {
-	return account.NewCredential{
-		Kind: account.Kind(in.Kind), Value: secret.FromString(in.Value),
-		PrivateKey: secret.FromString(in.PrivateKey), Passphrase: secret.FromString(in.Passphrase),
-	}
 }
 
 func (a *API) accountReply(ctx context.Context, org pam.OrgID, acc account.Account, err error) (*versioned[v1.Account], error) {
@@ -130,23 +124,6 @@ func (a *API) deleteAccount(ctx context.Context, actor pam.Actor, in *removal) (
 	return nil, a.Accounts.Delete(ctx, actor, pam.AccountID(in.ID), version)
 }
 
-func (a *API) putCredential(ctx context.Context, actor pam.Actor, in *struct {
-	ByID
-	Raw
-},
-) (*answer[v1.Credential], error) {
-	body, err := decode[v1.CredentialIn](a, nil, in.RawBody)
-	clear(in.RawBody) // it holds a secret
-	if err != nil {
-		return nil, err
-	}
-	acc, err := a.Accounts.SetCredential(ctx, actor, pam.AccountID(in.ID), newCredential(body))
-	if err != nil {
-		return nil, err
-	}
-	return &answer[v1.Credential]{*accountOf(acc).Credential}, nil
-}
-
 func (a *API) checkAccount(ctx context.Context, actor pam.Actor, in *struct {
 	ByID
 	Raw
@@ -165,16 +142,4 @@ func (a *API) checkAccount(ctx context.Context, actor pam.Actor, in *struct {
 		return &answer[v1.CredentialCheck]{v1.CredentialCheck{Error: fromError(err).message}}, nil
 	}
 	return reply(v1.CredentialCheck{OK: true}, err)
-}
-
-func (a *API) listVersions(ctx context.Context, actor pam.Actor, in *ByID) (*answer[[]v1.CredentialVersion], error) {
-	rows, err := a.Accounts.Versions(ctx, actor, pam.AccountID(in.ID))
-	if err != nil {
-		return nil, err
-	}
-	out := make([]v1.CredentialVersion, 0, len(rows))
-	for _, v := range rows {
-		out = append(out, v1.CredentialVersion{Version: v.Version, Kind: string(v.Kind), PublicKey: v.PublicKey, CreatedBy: string(v.CreatedBy), CreatedAt: v.CreatedAt, Promoted: v.Promoted})
-	}
-	return &answer[[]v1.CredentialVersion]{out}, nil
 }

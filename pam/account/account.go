@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"vaultpam/internal/naming"
-	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 )
@@ -20,36 +19,14 @@ import (
 // account's id.
 const Purpose = "account.credential"
 
-// Kind is what a credential is.
-type Kind string
-
-// The kinds that can be stored. The plaintext of a password is its bytes; of
-// an ssh_key, the private key in PEM, without a passphrase.
-const (
-	Password Kind = "password"
-	SSHKey   Kind = "ssh_key"
-	Token    Kind = "token"
-	Database Kind = "database"
-)
-
-// NewCredential is a secret on its way in. Whoever takes it wipes it.
-type NewCredential struct {
-	Kind       Kind
-	Value      secret.Value // password
-	PrivateKey secret.Value // ssh_key
-	Passphrase secret.Value // ssh_key, if the key is encrypted
-}
-
-// Wipe overwrites the secrets.
-func (c NewCredential) Wipe() { c.Value.Wipe(); c.PrivateKey.Wipe(); c.Passphrase.Wipe() }
-
 // Credential is what may be known of the promoted version.
 type Credential struct {
 	Kind          Kind
 	Version       int64
-	PublicKey     string // ssh_key: the OpenSSH line
+	Public        // its public half
 	RotatedAt     time.Time
-	RotationState string // Stable, or the state of the rotation that is under way
+	RotationState string     // Stable, or the state of the rotation that is under way
+	Ephemeral     *Ephemeral // what is made at each launch, if Kind is that
 }
 
 // Stable is the rotation state of a credential that nobody is rotating.
@@ -59,13 +36,15 @@ const Stable = "stable"
 type Version struct {
 	Version   int64
 	Kind      Kind
-	PublicKey string
+	Public    // its public half
 	CreatedBy pam.UserID
 	CreatedAt time.Time
 	Promoted  bool
+	Working   bool // known to log in
 	State     State
 	PurgedAt  time.Time // zero: not purged
 	PurgedBy  pam.UserID
+	Weak      string // why the value is weak (package guess); "" it is not, or nobody looked
 }
 
 // State is what is known of a version.
@@ -83,7 +62,8 @@ const (
 // SealedVersion is a version on its way into the store.
 type SealedVersion struct {
 	Version
-	Sealed []byte
+	Sealed    []byte     // empty: nothing is kept
+	Ephemeral *Ephemeral // replaces the account's, if it is not nil
 }
 
 // Settings is everything that a client writes of an account, but for its
@@ -100,11 +80,12 @@ type Account struct {
 	ID  pam.AccountID
 	Org pam.OrgID
 	Settings
-	Credential *Credential // nil: none yet
-	Version    int64
-	CreatedBy  pam.UserID
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+	ResourceType pam.Protocol // that of the resource; "" without one
+	Credential   *Credential  // nil: none yet
+	Version      int64
+	CreatedBy    pam.UserID
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
 	// Pending is the first confirmation that the credential waits for, ""
 	// when it waits for none.
 	Pending pam.ConfirmationID
@@ -159,6 +140,17 @@ type Store interface {
 	AddCredential(ctx context.Context, org pam.OrgID, id pam.AccountID, v SealedVersion, e audit.Entry) error
 	// CredentialVersions lists the history, newest first.
 	CredentialVersions(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]Version, error)
+	// PurgeCredentials overwrites the secrets of versions; a Conflict if one of
+	// them is in use, a candidate or purged, or a rotation is under way.
+	PurgeCredentials(ctx context.Context, org pam.OrgID, id pam.AccountID, versions []int64, by pam.UserID, at time.Time, e audit.Entry) error
+	// PromoteCredential makes an old version the one that logs in; a Conflict
+	// if it is purged or a rotation is under way.
+	PromoteCredential(ctx context.Context, org pam.OrgID, id pam.AccountID, version int64, at time.Time, e audit.Entry) error
+	// ResourceType is that of a resource, "" if there is no such resource.
+	ResourceType(ctx context.Context, org pam.OrgID, id pam.ResourceID) (pam.Protocol, error)
+	// AccountNamed finds the account of that name at a resource ("": a domain
+	// account); it is NotFound without one.
+	AccountNamed(ctx context.Context, org pam.OrgID, name string, at pam.ResourceID) (Account, error)
 }
 
 // SealedCredential is one version as it is kept. It opens with

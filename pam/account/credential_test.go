@@ -11,17 +11,26 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"vaultpam/internal/secret"
 	"vaultpam/pam"
 )
+
+var now = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+
+func jwt(claims string) string {
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"alg":"none"}`)) + "." + part([]byte(claims)) + "."
+}
 
 func keys(t *testing.T) map[string]any {
 	t.Helper()
@@ -56,8 +65,8 @@ func TestPrivateKeyIsKeptWithItsPublicHalfAndWithoutItsPassphrase(t *testing.T) 
 			t.Fatal(err)
 		}
 		encrypted := pem.EncodeToMemory(block)
-		plain, public, err := sshKey(encrypted, "open sesame").Plaintext("test")
-		if err != nil || public != want {
+		plain, public, err := sshKey(encrypted, "open sesame").Read("test", now)
+		if err != nil || public.PublicKey != want || public.Fingerprint != ssh.FingerprintSHA256(signer.PublicKey()) {
 			t.Fatalf("%s: public %q, %v", name, public, err)
 		}
 		kept, err := ssh.ParsePrivateKey(plain.Expose())
@@ -65,7 +74,7 @@ func TestPrivateKeyIsKeptWithItsPublicHalfAndWithoutItsPassphrase(t *testing.T) 
 			t.Fatalf("%s: what is kept does not open: %v", name, err)
 		}
 		for _, wrong := range []string{"", "other"} {
-			_, _, err := sshKey(encrypted, wrong).Plaintext("test")
+			_, _, err := sshKey(encrypted, wrong).Read("test", now)
 			invalid(t, err, "credential.passphrase")
 		}
 		pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
@@ -73,8 +82,8 @@ func TestPrivateKeyIsKeptWithItsPublicHalfAndWithoutItsPassphrase(t *testing.T) 
 			t.Fatal(err)
 		}
 		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-		plain, public, err = sshKey(text, "").Plaintext("test")
-		if err != nil || public != want || !bytes.Equal(plain.Expose(), text) {
+		plain, public, err = sshKey(text, "").Read("test", now)
+		if err != nil || public.PublicKey != want || !bytes.Equal(plain.Expose(), text) {
 			t.Fatalf("%s in PKCS #8: %v", name, err)
 		}
 	}
@@ -96,8 +105,13 @@ func TestCredentialThatCannotBeUsedIsRefusedByFieldAndNeverQuoted(t *testing.T) 
 		field string
 	}{
 		"no kind":            {NewCredential{Value: text("CANARY")}, "credential.kind"},
-		"ephemeral":          {NewCredential{Kind: "ephemeral"}, "credential.kind"},
-		"token":              {NewCredential{Kind: "token", Value: text("CANARY")}, "credential.kind"},
+		"ephemeral secret":   {NewCredential{Kind: Made, Value: text("CANARY")}, "credential.value"},
+		"token in two lines": {NewCredential{Kind: Token, Value: text("CANARY\r\nHost: other")}, "credential.value"},
+		"no token":           {NewCredential{Kind: KubernetesToken}, "credential.value"},
+		"password's cert":    {NewCredential{Kind: Password, Value: text("x"), Certificate: "CANARY"}, "credential.certificate"},
+		"no certificate":     {NewCredential{Kind: TLSClient, PrivateKey: text("CANARY")}, "credential.certificate"},
+		"foreign settings":   {NewCredential{Kind: Password, Value: text("CANARY"), Ephemeral: &Ephemeral{}}, "credential.ephemeral"},
+		"expired token":      {NewCredential{Kind: KubernetesToken, Value: text(jwt(`{"exp":1}`) + "CANARY")}, "credential.value"},
 		"unknown":            {NewCredential{Kind: "CANARY", Value: text("CANARY")}, "credential.kind"},
 		"no password":        {NewCredential{Kind: Password}, "credential.value"},
 		"two lines":          {NewCredential{Kind: Password, Value: text("CANARY\nrm -rf /")}, "credential.value"},
@@ -111,7 +125,7 @@ func TestCredentialThatCannotBeUsedIsRefusedByFieldAndNeverQuoted(t *testing.T) 
 		"DSA":                {NewCredential{Kind: SSHKey, PrivateKey: secret.New(dsaKey(t))}, "credential.private_key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := c.c.Plaintext("set credential")
+			_, _, err := c.c.Read("set credential", now)
 			invalid(t, err, c.field)
 			if s := fmt.Sprintf("%v %+v", err, c.c.Value); strings.Contains(s, "CANARY") {
 				t.Fatalf("the error quotes the secret: %s", s)
@@ -143,7 +157,7 @@ func FuzzPrivateKey(f *testing.F) {
 	f.Add([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"), "x")
 	f.Add([]byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"), "x")
 	f.Fuzz(func(t *testing.T, text []byte, passphrase string) {
-		plain, public, err := sshKey(text, passphrase).Plaintext("test")
+		plain, public, err := sshKey(text, passphrase).Read("test", now)
 		if err != nil {
 			if !pam.Is(err, pam.Invalid) {
 				t.Fatal(err)
@@ -151,7 +165,7 @@ func FuzzPrivateKey(f *testing.F) {
 			return
 		}
 		k, err := ssh.ParsePrivateKey(plain.Expose())
-		if err != nil || strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey()))) != public {
+		if err != nil || strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey()))) != public.PublicKey {
 			t.Fatalf("accepted, but what is kept does not open: %v", err)
 		}
 	})

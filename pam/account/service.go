@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"fmt"
-	"slices"
 	"unicode/utf8"
 
 	"vaultpam/internal/clock"
@@ -82,7 +81,11 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, c *NewCr
 	var first *SealedVersion
 	metadata := map[string]any{"username": in.Username}
 	if c != nil {
-		v, err := s.seal(ctx, op, a, out.ID, 1, *c)
+		at, err := s.store.ResourceType(ctx, a.Org, in.ResourceID)
+		if err != nil {
+			return Account{}, pam.Wrap(op, err)
+		}
+		v, err := s.seal(ctx, op, a, out, at, 1, *c)
 		if err != nil {
 			return Account{}, err
 		}
@@ -93,26 +96,66 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, c *NewCr
 	return out, pam.Wrap(op, err)
 }
 
-// seal makes version n of an account's credential.
-func (s *Service) seal(ctx context.Context, op string, a pam.Actor, id pam.AccountID, n int64, c NewCredential) (SealedVersion, error) {
-	plain, public, err := c.Plaintext(op)
+// seal makes version n of the credential of an account at resources of a type.
+func (s *Service) seal(ctx context.Context, op string, a pam.Actor, acc Account, at pam.Protocol, n int64, c NewCredential) (SealedVersion, error) {
+	id := acc.ID
+	now := s.clock.Now()
+	plain, public, err := c.Read(op, now)
 	if err != nil {
 		return SealedVersion{}, err
 	}
 	defer plain.Wipe()
-	b := pam.Binding{Org: a.Org, Purpose: Purpose, Object: string(id), Version: n}
-	sealed, err := s.sealer.Seal(ctx, b, plain.Expose())
-	if err != nil {
-		return SealedVersion{}, pam.Wrap(op, err)
+	if err := fit(op, "credential.kind", c.Kind, at); err != nil {
+		return SealedVersion{}, err
 	}
-	return SealedVersion{
-		Version: Version{Version: n, Kind: c.Kind, PublicKey: public, CreatedBy: a.User, CreatedAt: s.clock.Now(), Promoted: true, State: Stored},
-		Sealed:  sealed,
-	}, nil
+	if err := c.Ephemeral.fit(op, at); err != nil {
+		return SealedVersion{}, err
+	}
+	out := SealedVersion{
+		Version: Version{Version: n, Kind: c.Kind, Public: public, CreatedBy: a.User, CreatedAt: now, Promoted: true, State: Stored, Weak: c.Weakness(acc.Username)},
+		Sealed:  []byte{},
+	}
+	if c.Kind == Made {
+		if out.Ephemeral = c.Ephemeral; out.Ephemeral == nil {
+			out.Ephemeral = &Ephemeral{}
+		}
+		return out, s.mayUse(ctx, op, a, id, *out.Ephemeral)
+	}
+	out.Sealed, err = s.sealer.Seal(ctx, pam.Binding{Org: a.Org, Purpose: Purpose, Object: string(id), Version: n}, plain.Expose())
+	return out, pam.Wrap(op, err)
 }
 
-func (v Version) credential() *Credential {
-	return &Credential{Kind: v.Kind, Version: v.Version, PublicKey: v.PublicKey, RotatedAt: v.CreatedAt, RotationState: Stable}
+// mayUse refuses an administrator's account that the actor could not put into
+// a Safe of their own: what is made at a launch is made with its rights.
+func (s *Service) mayUse(ctx context.Context, op string, a pam.Actor, id pam.AccountID, e Ephemeral) error {
+	if e.AdminAccountID == "" {
+		return nil
+	}
+	var ps pam.Problems
+	admin, err := s.ByID(ctx, a, e.AdminAccountID)
+	switch {
+	case pam.Is(err, pam.NotFound) || e.AdminAccountID == id:
+		ps.Add("credential.ephemeral.admin_account_id", "names no other account that you may see")
+		return ps.Err(op)
+	case err != nil:
+		return pam.Wrap(op, err)
+	}
+	holders, err := s.store.Holders(ctx, a.Org, admin.ID, a.User, s.clock.Now())
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	may := len(holders) == 0 && policy.Allowed(policy.AccountBind, policy.Of(a, "").Owning(admin.CreatedBy == a.User))
+	for _, h := range holders {
+		may = may || policy.Allowed(policy.AccountBind, policy.Of(a, h.Role))
+	}
+	if !may {
+		ps.Add("credential.ephemeral.admin_account_id", "must be in a Safe that you manage, or your own and in none")
+	}
+	return ps.Err(op)
+}
+
+func (v SealedVersion) credential() *Credential {
+	return &Credential{Kind: v.Kind, Version: v.Version.Version, Public: v.Public, RotatedAt: v.CreatedAt, RotationState: Stable, Ephemeral: v.Ephemeral}
 }
 
 // ByID returns an account that the actor may see: one that a Safe of theirs
@@ -186,6 +229,9 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.AccountID, ver
 	if !a.Fresh(now) {
 		return Account{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
 	}
+	if err := s.keepsFit(ctx, op, a, cur, in.ResourceID); err != nil {
+		return Account{}, err
+	}
 	where := "no resource of its own"
 	if in.ResourceID != "" {
 		where = string(in.ResourceID)
@@ -194,6 +240,21 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.AccountID, ver
 	e := s.entry(a, audit.AccountRedirected, next, map[string]any{"from": string(cur.ResourceID), "to": string(in.ResourceID)})
 	out, err := s.store.UpdateAccount(ctx, a.Org, next, version, &h, e)
 	return out, pam.Wrap(op, err)
+}
+
+// keepsFit refuses to move an account to where its credential cannot log in.
+func (s *Service) keepsFit(ctx context.Context, op string, a pam.Actor, cur Account, to pam.ResourceID) error {
+	if cur.Credential == nil {
+		return nil
+	}
+	at, err := s.store.ResourceType(ctx, a.Org, to)
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	if err := fit(op, "resource_id", cur.Credential.Kind, at); err != nil {
+		return err
+	}
+	return cur.Credential.Ephemeral.fit(op, at)
 }
 
 // Delete removes an account that still has version (0: any), with every
@@ -217,66 +278,4 @@ func (s *Service) allowed(ctx context.Context, op string, a pam.Actor, id pam.Ac
 		return Account{}, &pam.Error{Kind: pam.Denied, Op: op}
 	}
 	return cur, nil
-}
-
-// maxRaces is how often SetCredential tries again when another credential was
-// stored at the same time.
-const maxRaces = 5
-
-// SetCredential stores a new version, promotes it and wipes c. It takes a
-// manager of each Safe that binds the account, or its creator while none
-// does, who authenticated just now: whoever chooses the secret has it.
-func (s *Service) SetCredential(ctx context.Context, a pam.Actor, id pam.AccountID, c NewCredential) (Account, error) {
-	const op = "set credential"
-	defer c.Wipe()
-	cur, err := s.ByID(ctx, a, id)
-	if err != nil {
-		return Account{}, pam.Wrap(op, err)
-	}
-	holders, err := s.store.Holders(ctx, a.Org, id, a.User, s.clock.Now())
-	if err != nil {
-		return Account{}, pam.Wrap(op, err)
-	}
-	if len(holders) == 0 {
-		if !policy.Allowed(policy.CredentialSet, policy.Of(a, "").Owning(cur.CreatedBy == a.User)) {
-			return Account{}, pam.Errorf(pam.Denied, op, "Only the account's creator may set its credential while it is in no Safe.")
-		}
-	} else if slices.ContainsFunc(holders, func(h Holder) bool { return !policy.Allowed(policy.CredentialSet, policy.Of(a, h.Role)) }) {
-		return Account{}, pam.Errorf(pam.Denied, op, "Only a manager of each Safe that holds the account may set its credential.")
-	}
-	if !a.Fresh(s.clock.Now()) {
-		return Account{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
-	}
-	for race := 1; ; race++ {
-		versions, err := s.store.CredentialVersions(ctx, a.Org, id)
-		if err != nil {
-			return Account{}, pam.Wrap(op, err)
-		}
-		n := int64(1)
-		if len(versions) > 0 {
-			n = versions[0].Version + 1
-		}
-		v, err := s.seal(ctx, op, a, id, n, c)
-		if err != nil {
-			return Account{}, err
-		}
-		e := s.entry(a, audit.CredentialSet, cur, map[string]any{"version": n, "credential_kind": string(v.Kind)})
-		if err = s.store.AddCredential(ctx, a.Org, id, v, e); err == nil {
-			return s.ByID(ctx, a, id)
-		}
-		if !pam.Is(err, pam.Conflict) || race == maxRaces {
-			return Account{}, pam.Wrap(op, err)
-		}
-	}
-}
-
-// Versions lists the history of the credential of an account that the actor
-// may see, newest first.
-func (s *Service) Versions(ctx context.Context, a pam.Actor, id pam.AccountID) ([]Version, error) {
-	const op = "list credential versions"
-	if _, err := s.ByID(ctx, a, id); err != nil {
-		return nil, pam.Wrap(op, err)
-	}
-	out, err := s.store.CredentialVersions(ctx, a.Org, id)
-	return out, pam.Wrap(op, err)
 }

@@ -127,6 +127,9 @@ const (
 	AccountRedirected        Type = "ACCOUNT_REDIRECTED"
 	AccountDeleted           Type = "ACCOUNT_DELETED"
 	CredentialSet            Type = "CREDENTIAL_SET"
+	CredentialGenerated      Type = "CREDENTIAL_GENERATED"
+	CredentialPromoted       Type = "CREDENTIAL_PROMOTED"
+	CredentialPurged         Type = "CREDENTIAL_PURGED"
 	CredentialChecked        Type = "CREDENTIAL_CHECKED"
 	CredentialCheckedOut     Type = "CREDENTIAL_CHECKED_OUT"
 	CredentialCheckedIn      Type = "CREDENTIAL_CHECKED_IN"
@@ -292,6 +295,9 @@ var Catalogue = []Spec{
 	{AccountRedirected, title(AccountRedirected), "credential"},
 	{AccountDeleted, title(AccountDeleted), "credential"},
 	{CredentialSet, title(CredentialSet), "credential"},
+	{CredentialGenerated, title(CredentialGenerated), "credential"},
+	{CredentialPromoted, title(CredentialPromoted), "credential"},
+	{CredentialPurged, title(CredentialPurged), "credential"},
 	{CredentialChecked, title(CredentialChecked), "credential"},
 	{CredentialCheckedOut, title(CredentialCheckedOut), "credential"},
 	{CredentialCheckedIn, title(CredentialCheckedIn), "credential"},

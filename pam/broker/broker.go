@@ -162,10 +162,12 @@ type Target interface {
 // value.
 type Login func(ctx context.Context) (Credential, error)
 
-// Credential is what logs in to a target: one of the two.
+// Credential is what logs in to a target: a password (or a token, where the
+// protocol takes one), or a key, with the certificate for it if there is one.
 type Credential struct {
-	Password   secret.Value
-	PrivateKey secret.Value // PEM
+	Password    secret.Value
+	PrivateKey  secret.Value // PEM
+	Certificate string       // for SSH, OpenSSH's line; for TLS, PEM
 }
 
 // Wipe overwrites it.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
@@ -135,7 +136,7 @@ func (l *Live) Login(ctx context.Context) (Credential, error) {
 	if err := b.released(ctx, s.Org, s.ResourceID, s.AccountID, s.SafeID); err != nil {
 		return Credential{}, pam.Wrap(op, err)
 	}
-	cred, err := b.inject(ctx, l.actor, s.Org, s.AccountID, session.Target(s), map[string]any{
+	cred, err := b.inject(ctx, l.actor, s.Org, s.AccountID, s.Protocol, session.Target(s), map[string]any{
 		"safe_id": string(s.SafeID), "safe": l.safe.Name, "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
 	})
 	if err != nil {
@@ -157,13 +158,17 @@ func (b *Broker) released(ctx context.Context, org pam.OrgID, resource pam.Resou
 	return err
 }
 
-// inject opens the promoted credential of an account, after its event.
-func (b *Broker) inject(ctx context.Context, actor pam.Actor, org pam.OrgID, id pam.AccountID, target audit.Party, m map[string]any) (Credential, error) {
+// inject opens the credential of an account that is known to log in, after its
+// event. What could not log in by the protocol stays closed.
+func (b *Broker) inject(ctx context.Context, actor pam.Actor, org pam.OrgID, id pam.AccountID, at pam.Protocol, target audit.Party, m map[string]any) (Credential, error) {
 	sealed, err := b.Secrets.SealedCredential(ctx, org, id)
 	if err != nil {
 		if pam.Is(err, pam.NotFound) {
 			return Credential{}, pam.Errorf(pam.Conflict, "read credential", "The account has no credential yet.")
 		}
+		return Credential{}, err
+	}
+	if err := injectable(sealed.Kind, at); err != nil {
 		return Credential{}, err
 	}
 	m["version"] = sealed.Version
@@ -175,10 +180,30 @@ func (b *Broker) inject(ctx context.Context, actor pam.Actor, org pam.OrgID, id 
 		e := b.Scribe.Entry(actor, audit.CredentialOpenFailed, target, notOpened(err, "account_id", string(id), sealed.Version))
 		return Credential{}, errors.Join(err, b.Audit.Append(context.WithoutCancel(ctx), org, e))
 	}
-	if sealed.Kind == account.SSHKey {
-		return Credential{PrivateKey: v}, nil
+	return credentialOf(sealed.Kind, v), nil
+}
+
+// credentialOf puts an opened value where its kind belongs.
+func credentialOf(kind account.Kind, v secret.Value) Credential {
+	switch kind {
+	case account.SSHKey:
+		return Credential{PrivateKey: v}
+	case account.SSHCertificate, account.TLSClient:
+		key, certificate := kind.Parts(v)
+		return Credential{PrivateKey: key, Certificate: certificate}
 	}
-	return Credential{Password: v}, nil
+	return Credential{Password: v}
+}
+
+// injectable refuses a kind that cannot log in by a protocol.
+func injectable(k account.Kind, at pam.Protocol) error {
+	switch {
+	case k == account.Made:
+		return pam.Errorf(pam.Unavailable, "open credential", "This server cannot make ephemeral credentials for %s yet.", at)
+	case !account.Fits(k, at):
+		return pam.Errorf(pam.Conflict, "open credential", "The account has a credential of the kind %s, which cannot log in by %s.", k, at)
+	}
+	return nil
 }
 
 // Pin keeps the host key that the target showed at the first contact, if the

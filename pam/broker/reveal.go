@@ -47,6 +47,9 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 		}
 		return Revealed{}, pam.Wrap(op, err)
 	}
+	if sealed.Kind == account.Made {
+		return Revealed{}, pam.Errorf(pam.Conflict, op, "Of this account no secret is kept: it is made at each launch.")
+	}
 	now := b.Clock.Now()
 	out := checkout.Checkout{
 		ID: pam.CheckoutID(b.IDs.New(pam.PrefixCheckout)), Org: p.actor.Org, Safe: p.safe.ID, Account: p.account.ID, User: p.actor.User,

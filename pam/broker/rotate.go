@@ -275,13 +275,26 @@ func (b *Broker) Generate(ctx context.Context, s rotation.Subject, kind string, 
 func (b *Broker) SealVersion(ctx context.Context, org pam.OrgID, id pam.AccountID, n int64, c account.NewCredential) (rotation.Candidate, error) {
 	const op = "seal credential"
 	defer c.Wipe()
-	plain, public, err := c.Plaintext(op)
+	acc, err := b.Store.AccountByID(ctx, org, id)
+	if err != nil {
+		return rotation.Candidate{}, pam.Wrap(op, err)
+	}
+	plain, public, err := c.Read(op, b.Clock.Now())
 	if err != nil {
 		return rotation.Candidate{}, err
 	}
 	defer plain.Wipe()
+	if c.Kind == account.Made || !account.Fits(c.Kind, acc.ResourceType) {
+		return rotation.Candidate{}, &pam.Error{Kind: pam.Invalid, Op: op, Fields: []pam.Problem{{Field: "credential.kind", Problem: "cannot take the place of the credential that is there"}}}
+	}
+	more, err := json.Marshal(public)
+	if err != nil {
+		return rotation.Candidate{}, pam.Wrap(op, err)
+	}
 	sealed, err := b.Sealer.Seal(ctx, pam.Binding{Org: org, Purpose: account.Purpose, Object: string(id), Version: n}, plain.Expose())
-	return rotation.Candidate{Version: n, Kind: string(c.Kind), Sealed: sealed, PublicKey: public}, pam.Wrap(op, err)
+	return rotation.Candidate{
+		Version: n, Kind: string(c.Kind), Sealed: sealed, PublicKey: public.PublicKey, Public: string(more), NotAfter: public.NotAfter, Weak: c.Weakness(acc.Username),
+	}, pam.Wrap(op, err)
 }
 
 // Try implements rotation.Door.

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 
-	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
@@ -119,12 +118,4 @@ func (b *Broker) version(ctx context.Context, s rotation.Subject, acc account.Ac
 		return Credential{}, "", err
 	}
 	return credentialOf(sealed.Kind, v), sealed.PublicKey, nil
-}
-
-// credentialOf puts an opened value where its kind belongs.
-func credentialOf(kind account.Kind, v secret.Value) Credential {
-	if kind == account.SSHKey {
-		return Credential{PrivateKey: v}
-	}
-	return Credential{Password: v}
 }

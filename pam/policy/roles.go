@@ -67,14 +67,17 @@ const (
 	AccountUpdate Action = "account.update"
 	AccountDelete Action = "account.delete"
 	AccountBind   Action = "account.bind"
+	AccountImport Action = "account.import"
 
-	CredentialSet    Action = "credential.set"
-	CredentialRotate Action = "credential.rotate"
-	RotationSee      Action = "rotation.see"
-	RotationSet      Action = "rotation.set"
-	CredentialReveal Action = "credential.check_out"
-	CheckoutSee      Action = "checkout.see"
-	CheckoutEnd      Action = "checkout.check_in"
+	CredentialSet     Action = "credential.set"
+	CredentialPromote Action = "credential.promote"
+	CredentialPurge   Action = "credential.purge"
+	CredentialRotate  Action = "credential.rotate"
+	RotationSee       Action = "rotation.see"
+	RotationSet       Action = "rotation.set"
+	CredentialReveal  Action = "credential.check_out"
+	CheckoutSee       Action = "checkout.see"
+	CheckoutEnd       Action = "checkout.check_in"
 
 	SessionLaunch    Action = "session.launch"
 	SessionSee       Action = "session.see"
@@ -187,8 +190,11 @@ var Table = []Row{
 	{Action: AccountUpdate, Does: "change an account", Scope: "accounts:write", Org: admins, StepUp: Sometimes, Note: "step-up for its resource; a manager of each Safe that binds it confirms"},
 	{Action: AccountDelete, Does: "delete an account that no Safe binds", Scope: "accounts:write", Org: admins},
 	{Action: AccountBind, Does: "bind an account to a Safe", Scope: "safes:write", Safe: manager, Own: makers, Note: "a manager of a Safe that holds it; its creator while it is in none"},
+	{Action: AccountImport, Does: "import accounts", Scope: "-", Org: admins, StepUp: Always, Note: "a new credential for an account that is there: as for any new one"},
 
 	{Action: CredentialSet, Does: "store a new credential", Scope: "-", Safe: manager, Own: makers, StepUp: Always, Note: "a manager of each Safe that holds the account; its creator while it is in none"},
+	{Action: CredentialPromote, Does: "say that the target has an old version of the credential", Scope: "-", Safe: manager, Own: makers, StepUp: Always, Note: "as for a new one"},
+	{Action: CredentialPurge, Does: "overwrite old versions of the credential", Scope: "-", Safe: manager, Own: makers, StepUp: Always, Note: "as for a new one; never what is in use"},
 	{Action: CredentialRotate, Does: "rotate a credential", Scope: "credentials:rotate", Safe: manager, Own: makers, StepUp: Sometimes, Note: "its creator while it is in no Safe; step-up to upload a value"},
 	{Action: RotationSee, Does: "see rotations and the health of credentials", Scope: "accounts:read", Org: overseers, Safe: manager, Own: makers, Note: "a manager sees those of their Safes"},
 	{Action: RotationSet, Does: "say how a credential is rotated and checked", Scope: "-", Safe: manager, Own: makers, StepUp: Always, Note: "a manager of each Safe that holds the account, and of one that holds each account that is named; its creator while it is in none"},

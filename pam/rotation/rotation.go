@@ -113,6 +113,9 @@ type Candidate struct {
 	Kind      string
 	Sealed    []byte
 	PublicKey string
+	Public    string    // the rest of its public half, as the account keeps it
+	NotAfter  time.Time // zero: it does not expire
+	Weak      string    // why it is weak
 }
 
 // Query is one page of rotations, newest first.
