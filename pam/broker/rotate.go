@@ -334,8 +334,16 @@ func (b *Broker) change(ctx context.Context, s rotation.Subject, c rotation.Chan
 	if err != nil {
 		return false, pam.Wrap(op, err)
 	}
+	if err := b.released(ctx, s.Org, r.ID, acc.ID, ""); err != nil {
+		return false, pam.Wrap(op, err)
+	}
 	x := Exchange{Username: loginName(acc, s.Settings), Self: c.By == "", Attribute: s.Settings.Attribute}
 	defer func() { x.wipe() }()
+	// What is told comes out of the vault only for a target that has just proved
+	// who it is; the connection over which it is told asks for that proof again.
+	if err := b.proves(ctx, s.Org, r, x.Username); err != nil {
+		return false, pam.Wrap(op, err)
+	}
 	var by *opening
 	if x.Self {
 		by = b.opens(s, acc, r, self, what)
@@ -371,6 +379,28 @@ func (b *Broker) change(ctx context.Context, s rotation.Subject, c rotation.Chan
 	return by.given && !pam.Is(err, pam.TargetAuthFailed), pam.Wrap(op, err)
 }
 
+// proves has the target prove who it is, as it does before any login, and
+// leaves without one.
+func (b *Broker) proves(ctx context.Context, org pam.OrgID, r resource.Resource, username string) error {
+	target, conn, err := b.reach(ctx, system(org), r)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	proved := false
+	err = target.Check(ctx, conn, r, username, func(context.Context) (Credential, error) {
+		proved = true
+		return Credential{}, pam.Errorf(pam.Unavailable, "prove target", "The target has proved who it is.")
+	})
+	if proved {
+		return nil
+	}
+	if err == nil { // it asked for nothing: whoever it is, it checks no credential
+		err = pam.Errorf(pam.Unavailable, "prove target", "The target lets everybody in.")
+	}
+	return err
+}
+
 // Spread implements rotation.Door.
 func (b *Broker) Spread(ctx context.Context, s rotation.Subject, d rotation.Dependent, version int64) error {
 	const op = "bring a copy up to date"
@@ -394,6 +424,9 @@ func (b *Broker) Spread(ctx context.Context, s rotation.Subject, d rotation.Depe
 	spreader, ok := target.(Spreader)
 	if !ok {
 		return pam.Errorf(pam.Conflict, op, "Resources of the type %s hold no copies.", r.Type)
+	}
+	if err := b.proves(ctx, s.Org, r, helper.Username); err != nil {
+		return pam.Wrap(op, err)
 	}
 	c, _, err := b.version(ctx, s, acc, version, "copy")
 	if err != nil {

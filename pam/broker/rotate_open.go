@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 
 	"vaultpam/pam"
 	"vaultpam/pam/account"
@@ -115,7 +116,8 @@ func (b *Broker) version(ctx context.Context, s rotation.Subject, acc account.Ac
 	}
 	v, err := b.Sealer.Open(ctx, pam.Binding{Org: s.Org, Purpose: account.Purpose, Object: string(acc.ID), Version: number}, sealed.Sealed)
 	if err != nil {
-		return Credential{}, "", err
+		e := b.Scribe.Entry(system(s.Org), audit.CredentialOpenFailed, target, notOpened(err, "account_id", string(acc.ID), number))
+		return Credential{}, "", errors.Join(err, b.Audit.Append(context.WithoutCancel(ctx), s.Org, e))
 	}
 	return credentialOf(sealed.Kind, v), sealed.PublicKey, nil
 }

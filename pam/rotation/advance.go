@@ -139,6 +139,8 @@ func (w *work) apply(ctx context.Context) error {
 		return w.advance(ctx, Step{}, Applied)
 	case refusedLogin(err) && c.By == "":
 		return w.lost(ctx)
+	case told && !touched && hopeless(err):
+		return w.fail(ctx, said(err))
 	case pam.Is(err, pam.TargetRefused) || hopeless(err) && !touched:
 		return w.settle(ctx, said(err))
 	case told && !touched:
@@ -375,7 +377,7 @@ func refusedLogin(err error) bool { return pam.Is(err, pam.TargetAuthFailed) }
 // the account, its Safe or its settings.
 func hopeless(err error) bool {
 	switch pam.KindOf(err) {
-	case pam.Invalid, pam.Conflict, pam.NotFound, pam.Denied:
+	case pam.Invalid, pam.Conflict, pam.NotFound, pam.Denied, pam.PolicyDenied:
 		return err != nil
 	}
 	return false
