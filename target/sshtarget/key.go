@@ -122,6 +122,7 @@ beside() {
 }
 replace() {
 	sync "$tmp" 2>/dev/null || :
+	trap "" HUP INT TERM PIPE
 	mv -f "$tmp" "$1"
 	tmp=
 }

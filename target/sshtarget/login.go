@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -201,11 +202,22 @@ func (l *login) explain(err error) error {
 	case l.ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrBroken, context.Cause(l.ctx))
 	case l.verified && no(err):
-		return fmt.Errorf("%w: %w", ErrAuth, err)
+		return fmt.Errorf("%w: %w", ErrAuth, spoken(err))
 	case len(l.pinned) > 0 && strings.Contains(err.Error(), "no common algorithm for host key"):
 		return fmt.Errorf("%w: the target has no key of the pinned kinds", ErrHostKey)
 	}
-	return fmt.Errorf("%w: %w", ErrBroken, err)
+	return fmt.Errorf("%w: %w", ErrBroken, spoken(err))
+}
+
+var disconnected = regexp.MustCompile(`ssh: disconnect, reason [0-9]{1,10}`)
+
+// spoken leaves out what a server said when it hung up: one that was sent a
+// password may repeat it, and errors are logged.
+func spoken(err error) error {
+	if said := disconnected.FindString(err.Error()); said != "" {
+		return errors.New(said)
+	}
+	return err
 }
 
 // no says whether err is the server's no to what it was offered. Whatever else
@@ -216,7 +228,7 @@ func no(err error) bool {
 	text := err.Error()
 	return errors.Is(err, errMore) || errors.Is(err, errNone) || errors.Is(err, errRefused) ||
 		strings.Contains(text, "ssh: unable to authenticate, attempted methods [none ") ||
-		strings.Contains(text, "ssh: disconnect, reason 2: Too many authentication failures")
+		strings.Contains(text, `ssh: disconnect, reason 2: "Too many authentication failures`)
 }
 
 // gone says whether err means that the other side went away, which is no

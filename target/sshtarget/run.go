@@ -134,7 +134,7 @@ func as(login, user, script string) string {
 	case user == "" || user == login:
 		return shell(script)
 	case login == superuser:
-		return "su -s /bin/sh -c '" + script + "' " + user
+		return "su -s /bin/sh -c '" + script + "' '" + user + "'"
 	}
-	return "sudo -n -H -u " + user + " " + shell(script)
+	return "sudo -n -H -u '" + user + "' " + shell(script)
 }
