@@ -44,10 +44,17 @@ func TestPartialSuccessIsNoRefusal(t *testing.T) {
 
 // PAM asks who logs in with an expired password for another one.
 func TestPasswordThatMustBeChangedIsNotAWrongOne(t *testing.T) {
+	for second, locked := range map[string]bool{"New password: ": true, "Current password: ": true, "Password: ": false} {
+		mustChange(t, second, locked)
+	}
+}
+
+func mustChange(t *testing.T, second string, locked bool) {
+	t.Helper()
 	p := newPeer(t)
 	p.config.PasswordCallback = nil
 	p.config.KeyboardInteractiveCallback = func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-		for _, q := range []string{"Password: ", "New password: "} {
+		for _, q := range []string{"Password: ", second} {
 			answers, err := ask("", "", []string{q}, []bool{false})
 			if err != nil {
 				return nil, err
@@ -57,8 +64,8 @@ func TestPasswordThatMustBeChangedIsNotAWrongOne(t *testing.T) {
 		return nil, nil
 	}
 	o, _ := asks(p.key, password("right"))
-	if err := Check(t.Context(), p.dial(t), o); !errors.Is(err, ErrLocked) || !errors.Is(err, ErrAuth) {
-		t.Errorf("%v, want %v", err, ErrLocked)
+	if err := Check(t.Context(), p.dial(t), o); errors.Is(err, ErrLocked) != locked || !errors.Is(err, ErrAuth) {
+		t.Errorf("%q: %v", second, err)
 	}
 	if got := p.received(); len(got) != 1 {
 		t.Errorf("%d passwords were sent", len(got))

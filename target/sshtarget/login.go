@@ -121,7 +121,9 @@ func (l *login) interactive(_, _ string, questions []string, echos []bool) ([]st
 	if len(questions) != 1 || echos[0] {
 		return nil, errMore
 	}
-	if l.answered && asked(questions[0]) == fresh {
+	// Who took the password and asks for it as the current one, or for a new one,
+	// wants another before letting in.
+	if q := asked(questions[0]); l.answered && (q == fresh || q == current && strings.Contains(strings.ToLower(questions[0]), "current")) {
 		return nil, l.fail(fmt.Errorf("%w: %w", ErrAuth, ErrLocked))
 	}
 	password, err := l.password()
