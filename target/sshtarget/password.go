@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
@@ -14,7 +15,12 @@ import (
 	"vaultpam/internal/secret"
 )
 
-const maxPassword = 256 // bytes; PAM reads up to 512
+const (
+	maxPassword = 256 // bytes; PAM reads up to 512
+	// typing is how long an answer takes: PAM writes its prompt first, and throws
+	// away what was typed until it has turned the echo off.
+	typing = 100 * time.Millisecond
+)
 
 // ChangePassword logs in as the account itself and has passwd change its
 // password from old to next.
@@ -203,6 +209,7 @@ func converse(c *ssh.Client, next, old secret.Value) error {
 			return err
 		}
 		if answer != nil {
+			time.Sleep(typing)
 			line := append(append([]byte(nil), answer...), '\n')
 			_, err := in.Write(line)
 			clear(line)
@@ -214,13 +221,13 @@ func converse(c *ssh.Client, next, old secret.Value) error {
 			break
 		}
 	}
-	r, err := ended(s.Wait(), t.all.String())
+	r, err := ended(s.Wait(), "")
 	switch {
 	case err != nil:
-		return unclear(err)
+		return err
 	case r.status == 0 && t.step == again:
 		return nil
-	case r.status == 126 || r.status == 127:
+	case t.step == none && (r.status == 126 || r.status == 127):
 		return fmt.Errorf("%w: there is no passwd", ErrRefused)
 	}
 	return t.refused()
@@ -230,16 +237,15 @@ func converse(c *ssh.Client, next, old secret.Value) error {
 type talk struct {
 	old, next secret.Value
 	step      question        // the last that was answered
-	part      strings.Builder // since then
-	all       strings.Builder
+	part      strings.Builder // what was heard since then
+	heard     int             // bytes in all
 }
 
 // hear takes what passwd writes, and returns what to answer, if anything.
 func (t *talk) hear(text []byte) ([]byte, error) {
-	if t.all.Len()+len(text) > maxOutput {
+	if t.heard += len(text); t.heard > maxOutput {
 		return nil, errTooMuch
 	}
-	t.all.Write(text)
 	t.part.Write(text)
 	q := asked(t.part.String())
 	switch {
