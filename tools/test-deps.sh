@@ -30,6 +30,7 @@ check() {
 	need redis-server has redis-server
 	need redis-tools has redis-cli
 	need sudo has sudo
+	need busybox has busybox
 	need tmux has tmux
 	need chromium has chromium
 	# Any npm will do to fetch a Node.js that is new enough.

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,12 +32,26 @@ type Slapd struct {
 	BindDN   string // of an account that reads everything
 	Password string
 	conn     *ldap.Conn
+	cmd      *exec.Cmd
+	log      string
+	once     sync.Once
 	t        testing.TB
 }
 
+// SlapdConfig is more of a server's configuration, before what it has anyhow.
+type SlapdConfig struct {
+	Global   string // modules and schemas
+	Database string // overlays and access
+}
+
 // StartSlapd starts one. It ends with the test.
-func StartSlapd(t testing.TB) *Slapd {
+func StartSlapd(t testing.TB, more ...SlapdConfig) *Slapd {
 	t.Helper()
+	var extra SlapdConfig
+	for _, m := range more {
+		extra.Global += m.Global + "\n"
+		extra.Database += m.Database + "\n"
+	}
 	program := Need(t, "slapd")
 	dir := t.TempDir()
 	s := &Slapd{t: t, BaseDN: "dc=example,dc=com", BindDN: "cn=admin,dc=example,dc=com", Password: rand.Text()}
@@ -58,15 +72,15 @@ TLSCACertificateFile %[1]s/cert.pem
 TLSCertificateFile %[1]s/cert.pem
 TLSCertificateKeyFile %[1]s/key.pem
 security ssf=128
-database mdb
+%[4]sdatabase mdb
 suffix "dc=example,dc=com"
 rootdn "%[2]s"
 rootpw %[3]s
 directory %[1]s/data
 overlay memberof
-access to attrs=userPassword by anonymous auth by * none
+%[5]saccess to attrs=userPassword by anonymous auth by * none
 access to * by users read by * none
-`, dir, s.BindDN, s.Password)
+`, dir, s.BindDN, s.Password, extra.Global, extra.Database)
 	file := filepath.Join(dir, "slapd.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -81,18 +95,20 @@ access to * by users read by * none
 	s.must(err)
 	program = filepath.Join(dir, "slapd")
 	s.must(os.WriteFile(program, binary, 0o700))
-	cmd := exec.Command(program, "-f", file, "-h", s.URL+" "+s.PlainURL, "-d", "0")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	s.cmd = exec.Command(program, "-f", file, "-h", s.URL+" "+s.PlainURL, "-d", "stats")
+	s.log = filepath.Join(dir, "log")
+	out, err := os.Create(s.log)
+	s.must(err)
+	defer out.Close()
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if s.conn != nil {
 			_ = s.conn.Close()
 		}
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		s.Kill()
 	})
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM([]byte(s.CA))
@@ -104,16 +120,30 @@ access to * by users read by * none
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("slapd does not come up: %v\n%s", err, out.String())
+			t.Fatalf("slapd does not come up: %v\n%s", err, s.Log())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	s.must(s.conn.Bind(s.BindDN, s.Password))
-	s.add(s.BaseDN, map[string][]string{"objectClass": {"dcObject", "organization"}, "dc": {"example"}, "o": {"Example"}})
+	s.Add(s.BaseDN, map[string][]string{"objectClass": {"dcObject", "organization"}, "dc": {"example"}, "o": {"Example"}})
 	for _, ou := range []string{"people", "groups", "elsewhere"} {
-		s.add("ou="+ou+","+s.BaseDN, map[string][]string{"objectClass": {"organizationalUnit"}, "ou": {ou}})
+		s.Add("ou="+ou+","+s.BaseDN, map[string][]string{"objectClass": {"organizationalUnit"}, "ou": {ou}})
 	}
 	return s
+}
+
+// Log is what the server has written so far: every operation.
+func (s *Slapd) Log() string {
+	text, _ := os.ReadFile(s.log)
+	return string(text)
+}
+
+// Kill ends the server at once. It may be called before the test ends.
+func (s *Slapd) Kill() {
+	s.once.Do(func() {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	})
 }
 
 func (s *Slapd) must(err error) {
@@ -123,7 +153,8 @@ func (s *Slapd) must(err error) {
 	}
 }
 
-func (s *Slapd) add(dn string, attributes map[string][]string) {
+// Add adds an entry.
+func (s *Slapd) Add(dn string, attributes map[string][]string) {
 	s.t.Helper()
 	r := ldap.NewAddRequest(dn, nil)
 	for name, values := range attributes {
@@ -136,7 +167,7 @@ func (s *Slapd) add(dn string, attributes map[string][]string) {
 func (s *Slapd) Person(uid, mail, password string) string {
 	s.t.Helper()
 	dn := "uid=" + ldap.EscapeDN(uid) + ",ou=people," + s.BaseDN
-	s.add(dn, map[string][]string{"objectClass": {"inetOrgPerson"}, "uid": {uid}, "cn": {"Person " + uid}, "sn": {uid}, "displayName": {"Person " + uid}, "mail": {mail}, "userPassword": {password}})
+	s.Add(dn, map[string][]string{"objectClass": {"inetOrgPerson"}, "uid": {uid}, "cn": {"Person " + uid}, "sn": {uid}, "displayName": {"Person " + uid}, "mail": {mail}, "userPassword": {password}})
 	return dn
 }
 
@@ -144,8 +175,17 @@ func (s *Slapd) Person(uid, mail, password string) string {
 func (s *Slapd) Group(ou, cn string, members ...string) string {
 	s.t.Helper()
 	dn := "cn=" + ldap.EscapeDN(cn) + ",ou=" + ou + "," + s.BaseDN
-	s.add(dn, map[string][]string{"objectClass": {"groupOfNames"}, "cn": {cn}, "member": members})
+	s.Add(dn, map[string][]string{"objectClass": {"groupOfNames"}, "cn": {cn}, "member": members})
 	return dn
+}
+
+// Read returns the values of an attribute, as its administrator sees them.
+func (s *Slapd) Read(dn, attribute string) []string {
+	s.t.Helper()
+	r := ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 10, false, "(objectClass=*)", []string{attribute}, nil)
+	found, err := s.conn.Search(r)
+	s.must(err)
+	return found.Entries[0].GetAttributeValues(attribute)
 }
 
 // Replace gives an attribute other values.
