@@ -6,9 +6,11 @@ import (
 	"net"
 	"strings"
 
+	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/broker"
 	"vaultpam/pam/resource"
+	"vaultpam/target/ldaptarget"
 	"vaultpam/target/peer"
 	"vaultpam/target/redistarget"
 )
@@ -18,7 +20,7 @@ import (
 
 // targets are the protocols at which a credential can be tried and changed.
 func targets() map[pam.Protocol]broker.Target {
-	return map[pam.Protocol]broker.Target{pam.SSH: sshTarget{}, pam.Redis: redisEngine{}}
+	return map[pam.Protocol]broker.Target{pam.SSH: sshTarget{}, pam.Redis: redisEngine{}, pam.LDAP: ldapEngine{}}
 }
 
 func peerOf(r resource.Resource) peer.TLS {
@@ -89,10 +91,55 @@ func (redisEngine) Peek(context.Context, net.Conn, resource.Resource) (string, e
 
 // Change implements broker.Changer.
 func (e redisEngine) Change(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, x broker.Exchange) error {
-	return redisFaults.of(redistarget.SetPassword(ctx, conn, e.options(r, as), x.Username, x.Next.Password, x.Old.Password))
+	// Without the old one, the new one is the only one afterwards.
+	return redisFaults.of(redistarget.SetPassword(ctx, conn, e.options(r, as), x.Username, x.Next.Password, secret.Value{}))
 }
 
 // Retire implements broker.Changer.
 func (e redisEngine) Retire(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, x broker.Exchange) error {
 	return e.Change(ctx, conn, r, as, broker.Exchange{Username: x.Username, Next: x.Next})
+}
+
+type ldapEngine struct{}
+
+var ldapFaults = faults{auth: ldaptarget.ErrAuth, refused: ldaptarget.ErrRefused, locked: ldaptarget.ErrLocked, peer: ldaptarget.ErrTLS}
+
+func (ldapEngine) options(r resource.Resource, as broker.As) ldaptarget.Options {
+	return ldaptarget.Options{
+		TLS: peerOf(r), Host: r.Host, StartTLS: r.Port != ldapsPort && r.TLS.Mode != peer.Disable, Username: as.Username,
+		Login: func(ctx context.Context) (ldaptarget.Credential, error) {
+			c, err := as.Login(ctx)
+			return ldaptarget.Credential{Password: c.Password}, err
+		},
+	}
+}
+
+// ldapsPort is where directories speak TLS from the first byte; elsewhere they
+// are asked for it (RFC 4511 section 4.14).
+const ldapsPort = 636
+
+// Check implements broker.Target.
+func (e ldapEngine) Check(ctx context.Context, conn net.Conn, r resource.Resource, username string, login broker.Login) error {
+	return ldapFaults.of(ldaptarget.Check(ctx, conn, e.options(r, broker.As{Username: username, Login: login})))
+}
+
+// Peek implements broker.Target.
+func (ldapEngine) Peek(context.Context, net.Conn, resource.Resource) (string, error) { return "", nil }
+
+// Change implements broker.Changer.
+func (e ldapEngine) Change(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, x broker.Exchange) error {
+	o := e.options(r, as)
+	o.Attribute = x.Attribute
+	old := x.Old.Password
+	if !x.Self {
+		old = secret.Value{} // by an administrator's hand, for whom nobody has to know it
+	}
+	return ldapFaults.of(ldaptarget.SetPassword(ctx, conn, o, x.Username, x.Next.Password, old))
+}
+
+// Retire implements broker.Changer. A directory keeps one password, unless
+// somebody has given the entry another one beside it.
+func (e ldapEngine) Retire(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, x broker.Exchange) error {
+	x.Self = false
+	return e.Change(ctx, conn, r, as, x)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 
+	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/broker"
 	"vaultpam/pam/resource"
@@ -17,20 +18,59 @@ import (
 type sshTarget struct{}
 
 // Check implements broker.Target.
-func (sshTarget) Check(ctx context.Context, conn net.Conn, r resource.Resource, username string, login broker.Login) error {
-	return targetError(sshtarget.Check(ctx, conn, sshtarget.Options{
-		HostKeys: r.HostKeys, Username: username,
-		Login: func(ctx context.Context) (sshtarget.Credential, error) {
-			c, err := login(ctx)
-			return sshtarget.Credential{Username: username, Password: c.Password, PrivateKey: c.PrivateKey}, err
-		},
-	}))
+func (e sshTarget) Check(ctx context.Context, conn net.Conn, r resource.Resource, username string, login broker.Login) error {
+	return targetError(sshtarget.Check(ctx, conn, e.options(r, broker.As{Username: username, Login: login})))
 }
 
 // Peek implements broker.Target.
 func (sshTarget) Peek(ctx context.Context, conn net.Conn, _ resource.Resource) (string, error) {
 	line, err := sshtarget.ScanHostKey(ctx, conn)
 	return line, targetError(err)
+}
+
+func (sshTarget) options(r resource.Resource, as broker.As) sshtarget.Options {
+	return sshtarget.Options{
+		HostKeys: r.HostKeys, Username: as.Username,
+		Login: func(ctx context.Context) (sshtarget.Credential, error) {
+			c, err := as.Login(ctx)
+			return sshtarget.Credential{Username: as.Username, Password: c.Password, PrivateKey: c.PrivateKey, Certificate: c.Certificate}, err
+		},
+	}
+}
+
+var sshFaults = faults{auth: sshtarget.ErrAuth, refused: sshtarget.ErrRefused, locked: sshtarget.ErrLocked, peer: sshtarget.ErrHostKey}
+
+// Change implements broker.Changer. A key is put beside the old one, which
+// Retire takes away.
+func (e sshTarget) Change(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, x broker.Exchange) error {
+	o, user := e.options(r, as), x.Username
+	if x.Self {
+		user = ""
+	}
+	switch {
+	case !x.Next.PrivateKey.Empty():
+		return sshFaults.of(sshtarget.AddKey(ctx, conn, o, user, x.NextPublic))
+	case x.Self:
+		return sshFaults.of(sshtarget.ChangePassword(ctx, conn, o, x.Next.Password, x.Old.Password))
+	}
+	return sshFaults.of(sshtarget.SetPassword(ctx, conn, o, x.Username, x.Next.Password))
+}
+
+// Retire implements broker.Changer.
+func (e sshTarget) Retire(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, x broker.Exchange) error {
+	if x.OldPublic == "" || x.OldPublic == x.NextPublic {
+		return pam.Errorf(pam.TargetRefused, "retire credential", "The target goes on taking the earlier password.")
+	}
+	user := x.Username
+	if x.Self {
+		user = ""
+	}
+	return sshFaults.of(sshtarget.RemoveKey(ctx, conn, e.options(r, as), user, x.OldPublic))
+}
+
+// Spread implements broker.Spreader.
+func (e sshTarget) Spread(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, path, key string, value secret.Value) error {
+	return sshFaults.of(sshtarget.UpdateFile(ctx, conn, e.options(r, as), sshtarget.File{Path: path, Key: key}, value))
 }
 
 // targetError gives errors of a target their kind.

@@ -1,16 +1,24 @@
 package script
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
-	"fmt"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/crypto/ssh"
 
 	v1 "vaultpam/api/v1"
 	"vaultpam/test/target"
@@ -64,6 +72,90 @@ func redisPlace(t testing.TB) *lives {
 	}
 }
 
+func ldapPlace(t testing.TB) *lives {
+	s := target.StartSlapd(t)
+	host, port := addressOf(t, strings.TrimPrefix(s.PlainURL, "ldap://"))
+	first := rand.Text()
+	dn := s.Person("app", "app@example.com", first)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(s.CA))
+	return &lives{
+		name: "ldap", resource: v1.ResourceIn{Type: "ldap", Host: host, Port: port, TLS: v1.TLS{Mode: "verify", CA: s.CA}},
+		username: "app", secret: v1.CredentialIn{Kind: "password", Value: first}, settings: map[string]any{"login": dn},
+		helper: v1.AccountIn{Username: s.BindDN, Credential: &v1.CredentialIn{Kind: "password", Value: s.Password}},
+		logsIn: func(secret string) bool {
+			c, err := ldap.DialURL(s.PlainURL)
+			must(t, err)
+			defer c.Close()
+			must(t, c.StartTLS(&tls.Config{RootCAs: roots, ServerName: host}))
+			err = c.Bind(dn, secret)
+			if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) {
+				t.Fatal(err)
+			}
+			return err == nil
+		},
+		change: func(secret string) { s.Replace(dn, "userPassword", secret) },
+	}
+}
+
+// sshPlace is a Linux account; root helps, by a key. With a key, the account's
+// own secret is one, too.
+func sshPlace(t testing.TB, key bool) *lives {
+	s := target.StartSSHD(t, "AllowUsers root", "PermitRootLogin yes")
+	l := &lives{
+		name: "ssh", resource: v1.ResourceIn{Type: "ssh", Host: s.Host, Port: s.Port, HostKeys: []string{s.HostKeyLine}},
+		username: s.User, secret: v1.CredentialIn{Kind: "password", Value: s.Password},
+		helper: v1.AccountIn{Username: "root", Credential: &v1.CredentialIn{Kind: "ssh_key", PrivateKey: s.PrivateKeyPEM}},
+		change: func(secret string) {
+			if _, errs, status := run(t, nil, s.User+":"+secret+"\n", "chpasswd"); status != 0 {
+				t.Fatalf("chpasswd: %s", errs)
+			}
+		},
+	}
+	auth := func(secret string) ssh.AuthMethod { return ssh.Password(secret) }
+	if key {
+		private, line := newSSHKey(t)
+		keys := s.Home + "/.ssh"
+		must(t, os.MkdirAll(keys, 0o700))
+		must(t, os.WriteFile(keys+"/authorized_keys", []byte("# kept\n"+line+"\n"), 0o600))
+		for _, path := range []string{keys, keys + "/authorized_keys"} {
+			info, err := os.Stat(s.Home)
+			must(t, err)
+			owner := info.Sys().(*syscall.Stat_t)
+			must(t, os.Chown(path, int(owner.Uid), int(owner.Gid)))
+		}
+		l.name, l.secret = "ssh key", v1.CredentialIn{Kind: "ssh_key", PrivateKey: private}
+		l.change = nil
+		auth = func(secret string) ssh.AuthMethod {
+			signer, err := ssh.ParsePrivateKey([]byte(secret))
+			must(t, err)
+			return ssh.PublicKeys(signer)
+		}
+	}
+	l.logsIn = func(secret string) bool {
+		c, err := ssh.Dial("tcp", s.Addr, &ssh.ClientConfig{User: s.User, Auth: []ssh.AuthMethod{auth(secret)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+		if err == nil {
+			_ = c.Close()
+		} else if !strings.Contains(err.Error(), "unable to authenticate") {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	return l
+}
+
+// newSSHKey makes a key in OpenSSH's format, and its line.
+func newSSHKey(t testing.TB) (private, line string) {
+	t.Helper()
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	block, err := ssh.MarshalPrivateKey(key, "")
+	must(t, err)
+	p, err := ssh.NewPublicKey(public)
+	must(t, err)
+	return string(pem.EncodeToMemory(block)), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(p)))
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // place tells the server of it: a resource, the account, one that helps, and a
@@ -87,8 +179,11 @@ func (l *lives) place(owner *caller) {
 		settings[k] = v
 	}
 	owner.call("PUT", "/accounts/"+l.account+"/rotation", settings).want(http.StatusOK)
-	l.known = append(l.known, l.secret.Value)
+	l.known = append(l.known, l.first())
 }
+
+// first is the secret at the beginning.
+func (l *lives) first() string { return l.secret.Value + l.secret.PrivateKey }
 
 // reveal checks the secret out; "" while nobody knows which one logs in.
 func (l *lives) reveal(t testing.TB, owner *caller) string {
@@ -158,10 +253,10 @@ func TestExactlyOneKnownSecretLogsInWhateverHappens(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "--rotation-concurrency", "4")
 	owner := p.owner()
-	places := []*lives{redisPlace(t)}
+	places := []*lives{ldapPlace(t)}
 	for _, l := range places {
 		l.place(owner)
-		if !l.logsIn(l.secret.Value) {
+		if !l.logsIn(l.first()) {
 			t.Fatalf("%s: the first secret does not log in", l.name)
 		}
 	}
@@ -176,7 +271,7 @@ func TestExactlyOneKnownSecretLogsInWhateverHappens(t *testing.T) {
 				if a := owner.call("POST", "/accounts/"+l.account+"/rotate", nil); a.status != http.StatusAccepted && a.status != http.StatusConflict {
 					t.Fatalf("%s: rotate: %d %s", l.name, a.status, a.body)
 				}
-				if rnd.IntN(5) == 0 { // somebody else is at it, too
+				if l.change != nil && rnd.IntN(5) == 0 { // somebody else is at it, too
 					l.change("behind-our-back-" + rand.Text())
 					l.tampered = true
 				}
@@ -224,5 +319,3 @@ func (l *lives) mend(t testing.TB, owner *caller) int {
 	l.exactlyOne(t, owner)
 	return len(l.rotations(owner, "&state=done"))
 }
-
-func (l *lives) String() string { return fmt.Sprintf("%s as %s", l.name, l.username) }
