@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -86,7 +85,7 @@ func StartMariaDB(t testing.TB, args ...string) *Database {
 	d := newDatabase(t, "mysql")
 	data := filepath.Join(d.dir, "data")
 	d.run(t, "mysql", Need(t, "mariadb-install-db"), "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
-	d.write(t, "init", "CREATE USER admin@'%' IDENTIFIED BY 'admin''s'; GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION;\n")
+	d.write(t, "init", "CREATE USER admin@'%' IDENTIFIED BY 'admin''s';\nGRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION;\n")
 	_, port, _ := net.SplitHostPort(d.Address)
 	d.start(t, "mysql", Need(t, "mariadbd"), append([]string{
 		"--no-defaults", "--datadir=" + data, "--port=" + port, "--bind-address=127.0.0.1", "--socket=" + filepath.Join(d.dir, "s"),
@@ -119,8 +118,10 @@ func newDatabase(t testing.TB, owner string) *Database {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +208,7 @@ func (d *Database) start(t testing.TB, owner, program string, args ...string) {
 		}
 		select {
 		case <-d.done:
-			t.Fatal(fmt.Sprintf("%s ended:\n%s", program, d.Log(t)))
+			t.Fatalf("%s ended:\n%s", program, d.Log(t))
 		default:
 		}
 		if time.Now().After(end) {
