@@ -196,6 +196,9 @@ func (c *client) login(o Options) error {
 		if credential, err = o.Login(c.ctx); err != nil {
 			return err
 		}
+		if !credential.Certificate.Empty() {
+			return fmt.Errorf("%w: a client certificate needs TLS", ErrTLS)
+		}
 	} else {
 		if g.capabilities&withTLS == 0 {
 			return fmt.Errorf("%w: the server offers no TLS", ErrTLS)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,23 +148,28 @@ func testMariaDB(t *testing.T, d *target.Database) {
 	})
 
 	t.Run("no connections left", func(t *testing.T) {
-		var held []chan error
+		var held sync.WaitGroup
 		for range 10 {
-			done := make(chan error, 1)
-			held = append(held, done)
-			go func() { done <- Run(t.Context(), d.Dial(t), as(d, "anna", "canary both"), []string{"DO SLEEP(3)"}) }()
+			held.Go(func() { // again while those before are still leaving
+				for range 100 {
+					if Run(t.Context(), d.Dial(t), as(d, "anna", "canary both"), []string{"DO SLEEP(4)"}) == nil {
+						return
+					}
+				}
+			})
+		}
+		for end := time.Now().Add(3 * time.Second); bytes.Count(d.Log(t), []byte("DO SLEEP(4)")) < 10 && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
 		}
 		full := false
-		for end := time.Now().Add(3 * time.Second); !full && time.Now().Before(end); {
+		for end := time.Now().Add(2 * time.Second); !full && time.Now().Before(end); {
 			err := Check(t.Context(), d.Dial(t), as(d, "anna", "canary both"))
 			full = errors.Is(err, ErrBroken) && strings.Contains(err.Error(), "1040")
 		}
 		if !full {
 			t.Error("never full")
 		}
-		for _, done := range held {
-			<-done
-		}
+		held.Wait()
 	})
 
 	t.Run("killed in the midst", func(t *testing.T) {

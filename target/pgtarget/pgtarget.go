@@ -138,6 +138,9 @@ func login(ctx context.Context, conn net.Conn, o Options) (*pgconn.PgConn, error
 	if err != nil {
 		return nil, err
 	}
+	if o.TLS.Mode == "disable" && !credential.Certificate.Empty() {
+		return nil, fmt.Errorf("%w: a client certificate needs TLS", ErrTLS)
+	}
 	config, err := pgconn.ParseConfig("host=target port=5432 user=x password=x dbname=x sslmode=disable")
 	if err != nil {
 		return nil, fmt.Errorf("%w: configuration", ErrBroken)
@@ -157,7 +160,7 @@ func login(ctx context.Context, conn net.Conn, o Options) (*pgconn.PgConn, error
 		config.RequireAuth += ",password"
 	}
 	if !credential.Certificate.Empty() {
-		config.RequireAuth = ""
+		config.RequireAuth += ",none" // the certificate was asked for by TLS
 	}
 	c, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {

@@ -3,11 +3,20 @@ package pgtarget
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,6 +75,16 @@ func TestPostgreSQL(t *testing.T) {
 		plain := as(d, "anna", "one")
 		plain.TLS.Mode = "disable"
 		check(t, d, plain, nil)
+	})
+
+	t.Run("client certificates", func(t *testing.T) {
+		admin(t, d, "CREATE ROLE carl LOGIN")
+		for name, want := range map[string]error{"carl": nil, "anna": ErrAuth} {
+			o := as(d, "carl", "")
+			o.Login = func(context.Context) (Credential, error) { return certificate(t, d, name), nil }
+			check(t, d, o, want)
+		}
+		check(t, d, as(d, "carl", "one"), ErrAuth) // without one
 	})
 
 	t.Run("a wrong server sees no credential", func(t *testing.T) {
@@ -166,23 +185,28 @@ func TestPostgreSQL(t *testing.T) {
 	})
 
 	t.Run("no connections left", func(t *testing.T) {
-		var held []chan error
+		var held sync.WaitGroup
 		for range 9 {
-			done := make(chan error, 1)
-			held = append(held, done)
-			go func() { done <- Run(t.Context(), d.Dial(t), as(d, "anna", printable), []string{"SELECT pg_sleep(3)"}) }()
+			held.Go(func() { // again while those before are still leaving
+				for range 100 {
+					if Run(t.Context(), d.Dial(t), as(d, "anna", printable), []string{"SELECT pg_sleep(4)"}) == nil {
+						return
+					}
+				}
+			})
+		}
+		for end := time.Now().Add(3 * time.Second); bytes.Count(d.Log(t), []byte("LOG:  execute <unnamed>: SELECT pg_sleep(4)")) < 9 && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
 		}
 		full := false
-		for end := time.Now().Add(3 * time.Second); !full && time.Now().Before(end); {
+		for end := time.Now().Add(2 * time.Second); !full && time.Now().Before(end); {
 			err := Check(t.Context(), d.Dial(t), as(d, "anna", printable))
 			full = errors.Is(err, ErrBroken) && strings.Contains(err.Error(), "53300")
 		}
 		if !full {
 			t.Error("never full")
 		}
-		for _, done := range held {
-			<-done
-		}
+		held.Wait()
 	})
 
 	t.Run("killed in the midst", func(t *testing.T) {
@@ -208,6 +232,33 @@ func TestPostgreSQL(t *testing.T) {
 		}
 		<-locked
 	})
+}
+
+// certificate makes one for a name, signed by what the server believes.
+func certificate(t *testing.T, d *target.Database, name string) Credential {
+	t.Helper()
+	ca, err := tls.X509KeyPair([]byte(d.CA), []byte(d.CAKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}, ca.Leaf, key.Public(), ca.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Credential{
+		Certificate: secret.New(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		PrivateKey:  secret.New(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
+	}
 }
 
 func TestHostileServersLearnNothingAndEnd(t *testing.T) {

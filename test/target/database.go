@@ -24,6 +24,7 @@ import (
 type Database struct {
 	Address string // host and port, on 127.0.0.1
 	CA      string // PEM; the certificate is for localhost
+	CAKey   string // PEM; what it signs is let in as a client of that name
 	Admin   string // a user who may do everything, of password "admin's"
 	dir     string
 	command *exec.Cmd
@@ -71,10 +72,10 @@ func StartPostgres(t testing.TB) *Database {
 	data := filepath.Join(d.dir, "data")
 	d.write(t, "password", "admin's\n")
 	d.run(t, "postgres", filepath.Join(bin, "initdb"), "-D", data, "-U", "admin", "--pwfile="+filepath.Join(d.dir, "password"), "-A", "scram-sha-256", "-E", "UTF8", "--no-sync")
-	d.write(t, "hba", "local all all reject\nhost all old all md5\nhost all clear all password\nhost all open all trust\nhost all all all scram-sha-256\n")
+	d.write(t, "hba", "local all all reject\nhost all old all md5\nhost all clear all password\nhost all open all trust\nhostssl all carl all cert\nhost all all all scram-sha-256\n")
 	_, port, _ := net.SplitHostPort(d.Address)
 	d.start(t, "postgres", filepath.Join(bin, "postgres"), "-D", data, "-p", port, "-h", "127.0.0.1", "-k", "",
-		"-c", "hba_file="+filepath.Join(d.dir, "hba"), "-c", "ssl=on", "-c", "ssl_cert_file="+filepath.Join(d.dir, "cert"), "-c", "ssl_key_file="+filepath.Join(d.dir, "key"),
+		"-c", "hba_file="+filepath.Join(d.dir, "hba"), "-c", "ssl=on", "-c", "ssl_ca_file="+filepath.Join(d.dir, "cert"), "-c", "ssl_cert_file="+filepath.Join(d.dir, "cert"), "-c", "ssl_key_file="+filepath.Join(d.dir, "key"),
 		"-c", "log_statement=all", "-c", "log_min_duration_statement=0", "-c", "max_connections=10", "-c", "superuser_reserved_connections=1", "-c", "fsync=off")
 	return d
 }
@@ -132,7 +133,8 @@ func newDatabase(t testing.TB, owner string) *Database {
 	}
 	d.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	d.write(t, "cert", d.CA)
-	d.write(t, "key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	d.CAKey = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	d.write(t, "key", d.CAKey)
 	d.write(t, "log", "")
 	return d
 }
