@@ -70,16 +70,18 @@ func FuzzExpand(f *testing.F) {
 	})
 }
 
+// outside returns what stands outside quotes, where a doubled quote is a character.
 func outside(s string, mysql bool) string {
 	var out strings.Builder
 	var quote byte
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
 		case quote == 0 && (c == '\'' || c == '"' || c == '`' && mysql):
 			quote = c
-		case quote == c && i+1 < len(s) && s[i+1] == c, quote == c && s[i-1] == c && doubled(s[:i], c):
-		case quote == c:
+		case quote != 0 && c == quote && i+1 < len(s) && s[i+1] == c:
+			i++
+		case quote != 0 && c == quote:
 			quote = 0
 		case quote == 0:
 			out.WriteByte(c)
@@ -87,6 +89,3 @@ func outside(s string, mysql bool) string {
 	}
 	return out.String()
 }
-
-// doubled says whether an odd number of quotes ends s.
-func doubled(s string, c byte) bool { return (len(s)-len(strings.TrimRight(s, string(c))))%2 == 1 }
