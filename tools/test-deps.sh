@@ -22,6 +22,7 @@ check() {
 	need openssh-server has sshd
 	need openssh-client has ssh
 	need postgresql has_postgres
+	need mariadb-server has mariadbd
 	need sshpass has sshpass
 	need python3 test -x /usr/bin/python3
 	need python3-requests /usr/bin/python3 -c 'import requests'
