@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"strconv"
 
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -75,9 +76,9 @@ func (p GenerationPolicy) described() map[string]any {
 	case p.Kind == SSHKey:
 		return map[string]any{"algorithm": p.algorithm()}
 	case p.Passphrase != nil:
-		return map[string]any{"words": p.Passphrase.words(), "bits": int(p.Bits())}
+		return map[string]any{"words": int64(p.Passphrase.words()), "bits": int64(p.Bits())}
 	}
-	return map[string]any{"length": p.length(), "bits": int(p.Bits())}
+	return map[string]any{"length": int64(p.length()), "bits": int64(p.Bits())}
 }
 
 // set stores a version of the credential of cur and promotes it.
@@ -176,8 +177,28 @@ func (s *Service) PurgeOld(ctx context.Context, a pam.Actor, id pam.AccountID, k
 }
 
 func (s *Service) purge(ctx context.Context, op string, a pam.Actor, cur Account, versions []int64) error {
-	e := s.entry(a, audit.CredentialPurged, cur, map[string]any{"versions": versions})
+	e := s.entry(a, audit.CredentialPurged, cur, map[string]any{"versions": ranges(versions), "count": int64(len(versions))})
 	return pam.Wrap(op, s.store.PurgeCredentials(ctx, a.Org, cur.ID, versions, a.User, s.clock.Now(), e))
+}
+
+// maxRanges bounds what an event says; how many there are, it says anyway.
+const maxRanges = 50
+
+// ranges writes numbers that descend, as "7-9" and "5".
+func ranges(numbers []int64) []string {
+	var out []string
+	for i := 0; i < len(numbers) && len(out) < maxRanges; i++ {
+		last := numbers[i]
+		for i+1 < len(numbers) && numbers[i+1] == numbers[i]-1 {
+			i++
+		}
+		if text := strconv.FormatInt(last, 10); numbers[i] != last {
+			out = append(out, strconv.FormatInt(numbers[i], 10)+"-"+text)
+		} else {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // Promote makes an old version the one that logs in: it says that the target
