@@ -18,29 +18,37 @@ import (
 const maxRaces = 5
 
 // chosen returns an account of which the actor may do the action to the
-// credential. It takes a manager of each Safe that binds the account, or its
-// creator while none does, who authenticated just now: whoever chooses the
-// secret has it, and whoever purges one takes it from all.
+// credential, and who authenticated just now: whoever chooses the secret has
+// it, and whoever purges one takes it from all.
 func (s *Service) chosen(ctx context.Context, op string, a pam.Actor, id pam.AccountID, action policy.Action) (Account, error) {
 	cur, err := s.ByID(ctx, a, id)
 	if err != nil {
 		return Account{}, pam.Wrap(op, err)
 	}
-	holders, err := s.store.Holders(ctx, a.Org, id, a.User, s.clock.Now())
-	if err != nil {
-		return Account{}, pam.Wrap(op, err)
-	}
-	if len(holders) == 0 {
-		if !policy.Allowed(action, policy.Of(a, "").Owning(cur.CreatedBy == a.User)) {
-			return Account{}, pam.Errorf(pam.Denied, op, "Only the account's creator may do this to its credential while it is in no Safe.")
-		}
-	} else if slices.ContainsFunc(holders, func(h Holder) bool { return !policy.Allowed(action, policy.Of(a, h.Role)) }) {
-		return Account{}, pam.Errorf(pam.Denied, op, "Only a manager of each Safe that holds the account may do this to its credential.")
+	if err := s.mayChoose(ctx, op, a, cur, action); err != nil {
+		return Account{}, err
 	}
 	if !a.Fresh(s.clock.Now()) {
 		return Account{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
 	}
 	return cur, nil
+}
+
+// mayChoose lets a manager of each Safe that binds the account, or its creator
+// while none does.
+func (s *Service) mayChoose(ctx context.Context, op string, a pam.Actor, cur Account, action policy.Action) error {
+	holders, err := s.store.Holders(ctx, a.Org, cur.ID, a.User, s.clock.Now())
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	if len(holders) == 0 {
+		if !policy.Allowed(action, policy.Of(a, "").Owning(cur.CreatedBy == a.User)) {
+			return pam.Errorf(pam.Denied, op, "Only the account's creator may do this to its credential while it is in no Safe.")
+		}
+	} else if slices.ContainsFunc(holders, func(h Holder) bool { return !policy.Allowed(action, policy.Of(a, h.Role)) }) {
+		return pam.Errorf(pam.Denied, op, "Only a manager of each Safe that holds the account may do this to its credential.")
+	}
+	return nil
 }
 
 // SetCredential stores a new version, promotes it and wipes c.
