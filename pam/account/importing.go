@@ -173,7 +173,7 @@ func (run *importRun) row(ctx context.Context, r ImportRow) (Imported, error) {
 	if r.Name == "" {
 		r.Name = r.Username
 		if r.At.Host != "" {
-			r.Name += "@" + r.At.Host
+			r.Name += "@" + strings.ToLower(r.At.Host)
 		}
 	}
 	in := Settings{Name: strings.TrimSpace(r.Name), Username: r.Username}
