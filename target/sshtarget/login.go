@@ -118,11 +118,21 @@ func (l *login) interactive(_, _ string, questions []string, echos []bool) ([]st
 		return nil, nil
 	}
 	if len(questions) != 1 || echos[0] {
-		return nil, errors.New("the server asks more than a password")
+		return nil, errMore
+	}
+	if l.answered && asked(questions[0]) == fresh {
+		return nil, l.fail(fmt.Errorf("%w: %w", ErrAuth, ErrLocked))
 	}
 	password, err := l.password()
 	return []string{password}, err
 }
+
+// What ends a login for want of an answer.
+var (
+	errMore    = errors.New("the server asks more than a password")
+	errNone    = errors.New("there is no password")
+	errRefused = errors.New("the password was refused")
+)
 
 // password gives the password once. A server that refused it does not get it
 // again by another method: that would count twice where failures lock out.
@@ -131,10 +141,10 @@ func (l *login) password() (string, error) {
 		return "", err
 	}
 	if l.credential.Password.Empty() {
-		return "", errors.New("there is no password")
+		return "", errNone
 	}
 	if l.answered {
-		return "", errors.New("the password was refused")
+		return "", errRefused
 	}
 	l.answered = true
 	return string(l.credential.Password.Expose()), nil
@@ -158,7 +168,27 @@ func parseKey(c Credential) (ssh.Signer, error) {
 	if !ok || len(algorithms) == 0 {
 		return nil, fmt.Errorf("keys of type %s are not supported", signer.PublicKey().Type())
 	}
-	return ssh.NewSignerWithAlgorithms(able, algorithms)
+	signer, err = ssh.NewSignerWithAlgorithms(able, algorithms)
+	if err != nil || c.Certificate == "" {
+		return signer, err
+	}
+	certificate, err := parseCertificate(c.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.NewCertSigner(certificate, signer)
+}
+
+func parseCertificate(line string) (*ssh.Certificate, error) {
+	if len(line) > maxHostKey || strings.ContainsAny(line, "\r\n") {
+		return nil, errors.New("a certificate is one line")
+	}
+	key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+	certificate, ok := key.(*ssh.Certificate)
+	if err != nil || !ok || certificate.CertType != ssh.UserCert || len(options) > 0 || len(rest) > 0 {
+		return nil, errors.New("not an OpenSSH certificate of a user")
+	}
+	return certificate, nil
 }
 
 // explain tells the kinds of failure apart by how far the login came.
@@ -170,12 +200,23 @@ func (l *login) explain(err error) error {
 		return l.failed
 	case l.ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrBroken, context.Cause(l.ctx))
-	case l.verified && !gone(err):
+	case l.verified && no(err):
 		return fmt.Errorf("%w: %w", ErrAuth, err)
 	case len(l.pinned) > 0 && strings.Contains(err.Error(), "no common algorithm for host key"):
 		return fmt.Errorf("%w: the target has no key of the pinned kinds", ErrHostKey)
 	}
 	return fmt.Errorf("%w: %w", ErrBroken, err)
+}
+
+// no says whether err is the server's no to what it was offered. Whatever else
+// goes wrong after the host key was verified (a server that hangs up, is full,
+// or speaks nonsense) leaves open whether the credential is right, and a
+// rotation believes the difference. Go's client has no types for it.
+func no(err error) bool {
+	text := err.Error()
+	return errors.Is(err, errMore) || errors.Is(err, errNone) || errors.Is(err, errRefused) ||
+		strings.Contains(text, "ssh: unable to authenticate, attempted methods [none ") ||
+		strings.Contains(text, "ssh: disconnect, reason 2: Too many authentication failures")
 }
 
 // gone says whether err means that the other side went away, which is no

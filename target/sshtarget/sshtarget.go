@@ -1,4 +1,5 @@
-// Package sshtarget logs in to SSH servers.
+// Package sshtarget logs in to SSH servers, and changes what lets accounts in
+// there: passwords, keys, and files that hold a copy.
 //
 // It owns the order that protects a credential: the server's host key is
 // checked first, and only then is the credential asked for. It must not know
@@ -25,6 +26,12 @@ var (
 	//lint:ignore ST1005 these are whole sentences that a person reads
 	ErrAuth   = errors.New("Authentication failed")
 	ErrBroken = errors.New("SSH connection refused")
+	// ErrLocked comes with ErrAuth: the password was taken, and a new one is
+	// demanded before the account is let in.
+	ErrLocked = errors.New("the account must change its password")
+	// ErrRefused is the target's no to a change. Nothing was changed; after
+	// ErrBroken it may have been.
+	ErrRefused = errors.New("the target refused")
 )
 
 // Credential is what a login needs. Dial wipes it after use.
@@ -33,6 +40,9 @@ type Credential struct {
 	Password   secret.Value
 	PrivateKey secret.Value // PEM, as OpenSSH writes it
 	Passphrase secret.Value // of PrivateKey
+	// Certificate is an OpenSSH certificate line for PrivateKey; with it the key
+	// alone is not offered.
+	Certificate string
 }
 
 func (c *Credential) wipe() {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"testing"
 )
 
 const (
@@ -88,6 +89,13 @@ func sweep() {
 			_ = run("", "userdel", "--force", name)
 		}
 	}
+}
+
+// Alone runs f, which changes passwords of system users, while no other test
+// does, nor makes users.
+func Alone(t testing.TB, f func()) {
+	t.Helper()
+	check(t, "wait for other tests", locked(func() error { f(); return nil }))
 }
 
 // locked runs f while no other test process changes /etc/passwd: useradd gives

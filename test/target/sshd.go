@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ type SSHD struct {
 	PrivateKeyPEM    string // in OpenSSH's format, without a passphrase; authorised for User
 	Home             string // the home directory of User
 
+	more    []string // of its configuration
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed when the server's process has ended
 	log     string
@@ -50,7 +52,9 @@ type SSHD struct {
 // As root it makes a system user of its own, who may log in with a password
 // and with a key. Otherwise the server runs as the present user, who may log
 // in with a key only, because sshd cannot read password hashes then.
-func StartSSHD(t testing.TB) *SSHD {
+//
+// More lines of its configuration win over what it has anyhow.
+func StartSSHD(t testing.TB, more ...string) *SSHD {
 	t.Helper()
 	sshd := Need(t, "sshd")
 	dir, err := os.MkdirTemp("", "vptest-sshd")
@@ -59,7 +63,7 @@ func StartSSHD(t testing.TB) *SSHD {
 	// t.TempDir is closed to the user who logs in; this has to be open.
 	check(t, "open the directory", os.Chmod(dir, 0o755))
 
-	s := &SSHD{Host: "127.0.0.1", log: filepath.Join(dir, "log")}
+	s := &SSHD{Host: "127.0.0.1", log: filepath.Join(dir, "log"), more: more}
 	t.Cleanup(s.Stop)
 	s.addUser(t, dir)
 	s.HostKeyLine = hostKey(t, dir, "ed25519")
@@ -138,18 +142,18 @@ func (s *SSHD) config(dir string) string {
 	if s.Password != "" {
 		passwords = "yes"
 	}
-	return strings.Join([]string{
-		"ListenAddress " + s.Addr,
-		"HostKey " + filepath.Join(dir, "host_ed25519"),
-		"HostKey " + filepath.Join(dir, "host_ecdsa"),
-		"AuthorizedKeysFile " + filepath.Join(dir, "authorized_keys"),
+	return strings.Join(append(slices.Clone(s.more),
+		"ListenAddress "+s.Addr,
+		"HostKey "+filepath.Join(dir, "host_ed25519"),
+		"HostKey "+filepath.Join(dir, "host_ecdsa"),
+		"AuthorizedKeysFile "+filepath.Join(dir, "authorized_keys")+" .ssh/authorized_keys",
 		"PidFile none",
 		"UsePAM no",
 		"StrictModes no", // /tmp is writable by all, which is no matter here
-		"PasswordAuthentication " + passwords,
+		"PasswordAuthentication "+passwords,
 		"PubkeyAuthentication yes",
 		"KbdInteractiveAuthentication no",
-		"AllowUsers " + s.User,
+		"AllowUsers "+s.User,
 		"AcceptEnv LANG LC_* VPTEST_*",
 		"Subsystem sftp internal-sftp",
 		"PrintMotd no",
@@ -159,7 +163,7 @@ func (s *SSHD) config(dir string) string {
 		"MaxStartups 1000",
 		"MaxSessions 1000",
 		"LogLevel VERBOSE",
-	}, "\n") + "\n"
+	), "\n") + "\n"
 }
 
 // Stop ends the server and every connection to it, and removes its user. It
