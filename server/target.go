@@ -22,7 +22,7 @@ func (sshTarget) Check(ctx context.Context, conn net.Conn, r resource.Resource, 
 		HostKeys: r.HostKeys, Username: username,
 		Login: func(ctx context.Context) (sshtarget.Credential, error) {
 			c, err := login(ctx)
-			return sshtarget.Credential{Username: username, Password: c.Password, PrivateKey: c.PrivateKey}, err
+			return sshtarget.Credential{Username: username, Password: c.Password, PrivateKey: c.PrivateKey, Certificate: c.Certificate}, err
 		},
 	}))
 }

@@ -171,7 +171,9 @@ func (run *importRun) row(ctx context.Context, r ImportRow) (Imported, error) {
 		return Imported{}, err
 	}
 	if r.Name == "" {
-		r.Name = r.Username
+		if r.Name = r.Username; r.Name == "" {
+			return Imported{}, &pam.Error{Kind: pam.Invalid, Op: op, Fields: []pam.Problem{{Field: "username", Problem: "is required"}}}
+		}
 		if r.At.Host != "" {
 			r.Name += "@" + strings.ToLower(r.At.Host)
 		}
