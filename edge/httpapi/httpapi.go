@@ -68,6 +68,7 @@ type Deps struct {
 	Safes         *safe.Service
 	Resources     *resource.Service
 	Accounts      *account.Service
+	Imports       *account.Importer
 	Checkouts     *checkout.Service
 	Confirmations *confirmation.Service
 	Policies      *rulebook.Service

@@ -134,6 +134,7 @@ func (a *API) routes() {
 
 	serve(a, route{"GET /accounts", "The accounts that you may see", member, "accounts:read", ok, 0, nil}, a.listAccounts)
 	serve(a, route{"POST /accounts", "Create an account", member, "accounts:write", created, 0, typeOf[v1.AccountIn]()}, a.postAccount)
+	serve(a, route{"POST /accounts/import", "Bring in many accounts, or see what that would do", member, "-", ok, sensitive, typeOf[v1.AccountImportIn]()}, a.importAccounts)
 	serve(a, route{"GET /accounts/{id}", "One account", member, "accounts:read", ok, 0, nil}, a.getAccount)
 	serve(a, route{"PATCH /accounts/{id}", "Change an account", member, "accounts:write", ok, 0, typeOf[v1.AccountPatch]()}, a.patchAccount)
 	serve(a, route{"DELETE /accounts/{id}", "Delete an account", member, "accounts:write", none, 0, nil}, a.deleteAccount)
