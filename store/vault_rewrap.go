@@ -122,9 +122,16 @@ func (s vaultKeys) listPlace(ctx context.Context, p sealedPlace, k vault.OrgKey,
 	columns := p.columns()
 	key := "t." + strings.Join(columns, ", t.")
 	text, args := `SELECT `+key+`, `+p.object+`, `+p.version+`, t.sealed`+p.from(), []any{string(k.Org), vault.Head(k.Version)}
+	// The organization is the same in all rows: the walk is along the rest, so
+	// that it begins where it ended and not at the first row again.
+	order := columns
+	if columns[0] == "org_id" && len(columns) > 1 {
+		order = columns[1:]
+	}
+	walk := "t." + strings.Join(order, ", t.")
 	if after != nil {
-		text += ` AND (` + key + `) > (?` + strings.Repeat(", ?", len(columns)-1) + `)`
-		args = append(args, after...)
+		text += ` AND (` + walk + `) > (?` + strings.Repeat(", ?", len(order)-1) + `)`
+		args = append(args, after[len(columns)-len(order):]...)
 	}
 	return list(ctx, s.db, func(r row) (vault.Value, error) {
 		v := vault.Value{Place: p.table, Key: make([]any, len(columns)), Binding: pam.Binding{Org: k.Org, Purpose: p.purpose}}
@@ -146,7 +153,7 @@ func (s vaultKeys) listPlace(ctx context.Context, p sealedPlace, k vault.OrgKey,
 			v.Binding.Purpose = SecretPurpose(v.Binding.Object)
 		}
 		return v, nil
-	}, text+` ORDER BY `+key+` LIMIT ?`, append(args, limit)...)
+	}, text+` ORDER BY `+walk+` LIMIT ?`, append(args, limit)...)
 }
 
 func (s vaultKeys) listFiles(ctx context.Context, k vault.OrgKey, after []any, limit int) ([]vault.Value, error) {

@@ -3,6 +3,10 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -291,4 +295,50 @@ func TestAKeyStaysWhileALetterMayNameIt(t *testing.T) {
 		w.retire()
 		w.mustHave("away 2/1, home 2/1, instance 2/1; root 1 of 1")
 	})
+}
+
+// bound are the files that say what a value is sealed as, and where it is kept.
+var bound = map[string]string{
+	"pam/account/service.go":   "credential_versions",
+	"pam/broker/live.go":       "credential_versions",
+	"pam/broker/reveal.go":     "credential_versions",
+	"pam/identity/factor.go":   "factors",
+	"pam/outbox/outbox.go":     "outbox",
+	"pam/recording/service.go": "recording_keys, and the files of recordings",
+	"pam/request/link.go":      "letters that have left: LettersOut keeps their keys",
+	"pam/sso/provider.go":      "sso_providers",
+	"pam/webhook/webhook.go":   "webhooks",
+	"server/vault.go":          "instance_secrets",
+}
+
+var seals = regexp.MustCompile(`(?m)^[^/]*pam\.Binding\{`)
+
+// A sealed value may be kept elsewhere than in a column of bytes: whoever seals
+// says where.
+func TestWhoeverSealsSaysWhereItIsKept(t *testing.T) {
+	seen := map[string]bool{}
+	for _, room := range []string{"pam", "server", "edge", "post", "idp", "target"} {
+		err := filepath.WalkDir(filepath.Join("..", room), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			name := strings.TrimPrefix(filepath.ToSlash(path), "../")
+			if seals.Match(text) {
+				seen[name] = true
+				if bound[name] == "" {
+					t.Errorf("%s seals something: give where it is kept a line in sealedPlaces, and the file one in bound", name)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name := range bound {
+		if !seen[name] {
+			t.Errorf("%s seals nothing any more", name)
+		}
+	}
 }

@@ -109,7 +109,7 @@ func (w *sealedWorld) keep(place string, v sealedValue) {
 	w.want = append(w.want, v)
 }
 
-func newSealedWorld(t *testing.T, db *store.DB) *sealedWorld {
+func newSealedWorld(t testing.TB, db *store.DB) *sealedWorld {
 	t.Helper()
 	w := &sealedWorld{world: newWorld(t, db), keys: db.Vault(), turns: db.Vault(), seal: vaulttest.Seal(t), files: map[pam.RecordingID][]byte{}}
 	w.restart()
