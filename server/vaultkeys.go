@@ -193,6 +193,11 @@ func (v vaultAdmin) RotateKeys(ctx context.Context, a pam.Actor, in v1.KeyRotati
 			return v1.KeyRotation{}, cmp.Or(pam.Wrap(op, err), error(&pam.Error{Kind: pam.NotFound, Op: op}))
 		}
 	}
+	if scope != vault.ScopeOrganization {
+		if err := v.s.vault.ProbeSeal(ctx); err != nil {
+			return v1.KeyRotation{}, err
+		}
+	}
 	r := vault.NewRotation(v.s.ids.New(rotationPrefix), scope, org, v.s.clock.Now())
 	r.StartedBy = string(a.User)
 	meta := map[string]any{"scope": scope}

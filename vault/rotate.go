@@ -35,7 +35,7 @@ const (
 	fresh = time.Minute
 	// useBlock is how many uses are reserved at once: a process that dies
 	// costs at most as many.
-	useBlock = 1 << 16
+	useBlock = 1 << 12
 	// MaxUses is how many values a key seals at most: beyond, chance nonces
 	// might meet (NIST SP 800-38D section 8.3).
 	MaxUses = 1 << 32
@@ -164,6 +164,32 @@ func (v *Vault) keepRoots(list, wrapped []byte) error {
 	v.roots.wipe()
 	v.roots, v.wrapped = roots, wrapped
 	return nil
+}
+
+// ProbeSeal says whether the seal opens and wraps root keys now. A seal that
+// takes people to wrap refuses here, before a rotation has begun.
+func (v *Vault) ProbeSeal(ctx context.Context) error {
+	const op = "probe seal"
+	if v.Status().Sealed {
+		return pam.Wrap(op, errSealed)
+	}
+	_, list, err := v.unwrapRoots(ctx)
+	list.Wipe()
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	probe := []byte("vaultpam probe\x01") // never rootAD
+	wrapped, err := v.seal.Wrap(ctx, probe, probe)
+	if err == nil {
+		var again secret.Value
+		if again, err = v.seal.Unwrap(ctx, wrapped, probe); err == nil && !bytes.Equal(again.Expose(), probe) {
+			err = errRoot
+		}
+	}
+	if _, worded := errors.AsType[*pam.Error](err); err != nil && !worded {
+		err = &pam.Error{Kind: pam.Unavailable, Public: "The seal cannot wrap a new root key now. The keys of organizations can be rotated all the same.", Err: err}
+	}
+	return pam.Wrap(op, err)
 }
 
 // RootVersions returns the newest root key's version, and how many there are.

@@ -160,12 +160,16 @@ func (shareless) Wrap(context.Context, []byte, []byte) ([]byte, error) { return 
 
 func TestARootKeyThatDoesNotOpenTakesNoPlace(t *testing.T) {
 	keys, path := initialized(t)
+	check(t, unsealed(t, keys, path).ProbeSeal(t.Context()))
 	before := keys.Meta.Root
 	file, err := sealfile.Open(path)
 	check(t, err)
 	for _, seal := range []vault.RootSeal{deaf{file}, shareless{file}} {
 		v := vault.New(keys, seal, clock.Real{}, rand.Reader)
 		check(t, v.Unseal(t.Context()))
+		if err := v.ProbeSeal(t.Context()); !pam.Is(err, pam.Unavailable) {
+			t.Errorf("%T before the rotation: %v", seal, err)
+		}
 		if err := v.AddRoot(t.Context(), 2); err == nil || !bytes.Equal(keys.Meta.Root, before) {
 			t.Errorf("%T: %v", seal, err)
 		}
@@ -199,7 +203,7 @@ func TestASealedVaultRotatesNothing(t *testing.T) {
 	_, renew := v.RenewOrgKey(t.Context(), orgA, time.Now().Add(time.Hour))
 	_, rewrap := v.RewrapOrgKey(t.Context(), keys.Orgs[orgA][1])
 	_, _, roots := v.RootVersions(t.Context())
-	for what, err := range map[string]error{"reseal": reseal, "renew": renew, "rewrap": rewrap, "roots": roots, "add": v.AddRoot(t.Context(), 2), "keep": v.KeepNewestRoot(t.Context())} {
+	for what, err := range map[string]error{"reseal": reseal, "renew": renew, "rewrap": rewrap, "roots": roots, "probe": v.ProbeSeal(t.Context()), "add": v.AddRoot(t.Context(), 2), "keep": v.KeepNewestRoot(t.Context())} {
 		if !pam.Is(err, pam.Sealed) {
 			t.Errorf("%s: %v", what, err)
 		}

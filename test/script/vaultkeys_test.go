@@ -91,6 +91,13 @@ func killedRotation(t *testing.T, p *proc, kills int) {
 	if len(r.Problems) != 0 || r.Keys.RootVersion != 2 || r.Keys.OldRootKeys != 1 || r.Keys.OldOrganizationKeys != r.Keys.OrganizationKeys {
 		t.Errorf("%+v", r)
 	}
+	told := map[string]int{}
+	for _, e := range read[[]v1.AuditEvent](owner.call("GET", "/audit-events?instance=true&limit=100", nil)) {
+		told[e.Type]++
+	}
+	if told["VAULT_KEY_ROTATION_STARTED"] != 1 || told["VAULT_KEY_ROTATION_FINISHED"] != 1 {
+		t.Errorf("the instance's log: %v", told)
+	}
 	check := func() {
 		t.Helper()
 		for id, want := range secrets {
