@@ -41,7 +41,11 @@ func (w watched) Reseal(ctx context.Context, r *vault.Rotation, values []vault.V
 }
 
 func (s *Server) rotator() *vault.Rotator {
-	return &vault.Rotator{Vault: s.vault, Store: watched{s.db.Vault(), s.metrics}, Recordings: s.recordings, Clock: s.clock}
+	return &vault.Rotator{Vault: s.vault, Store: watched{s.db.Vault(), s.metrics}, Recordings: s.recordings, Clock: s.clock, Kept: s.keysKept}
+}
+
+func (s *Server) keysKept(org pam.OrgID, why string) {
+	s.log.Info("an old key of the vault stays for now", "org", org, "why", why)
 }
 
 // turnKeys runs the rotation that somebody has begun, on this node or another,

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"vaultpam/pam"
 	"vaultpam/pam/account"
@@ -148,7 +147,6 @@ func (w *sealedWorld) entry() audit.Entry {
 // begin keeps a rotation and claims it.
 func (w *sealedWorld) begin(scope string, org pam.OrgID) vault.Rotation {
 	w.t.Helper()
-	w.clock.Advance(time.Second) // no key is as old as the rotation
 	r := vault.NewRotation(w.ids.New("kro_"), scope, org, w.clock.Now())
 	if err := w.db.Vault().StartRotation(w.t.Context(), r, w.entry()); err != nil {
 		w.t.Fatal(err)

@@ -41,6 +41,7 @@ type Rotation struct {
 	FinishedAt time.Time `json:"-"`
 
 	Root     uint32         `json:"root,omitempty"` // the version that this rotation makes
+	Since    time.Time      `json:"since,omitzero"` // organization keys that are as new were made by it
 	Steps    []RotationStep `json:"steps"`
 	Problems []ValueProblem `json:"problems,omitempty"` // the first maxProblems
 	Trouble  string         `json:"trouble,omitempty"`  // why it waits, and tries again
@@ -106,9 +107,13 @@ func (r Rotation) Failed() (n int64) {
 	return n
 }
 
-func (r *Rotation) failed(s *RotationStep, p ...ValueProblem) {
-	s.Failed += int64(len(p))
-	r.Problems = append(r.Problems, p[:min(len(p), maxProblems-len(r.Problems))]...)
+func (r *Rotation) failed(s *RotationStep, problems ...ValueProblem) {
+	s.Failed += int64(len(problems))
+	for _, p := range problems {
+		if len(r.Problems) < maxProblems && !slices.Contains(r.Problems, p) { // a step may be taken twice
+			r.Problems = append(r.Problems, p)
+		}
+	}
 }
 
 // Value is a sealed value where it is kept.
@@ -165,6 +170,7 @@ type Rotator struct {
 	Store      RotationStore
 	Recordings RecordingKeys
 	Clock      clock.Clock
+	Kept       func(org pam.OrgID, why string) // hears why an old key stays; may be nil
 }
 
 // Run takes the steps of r that are not taken yet. An error means to call it
@@ -244,6 +250,20 @@ func (o *Rotator) orgKeys(ctx context.Context, r *Rotation, s *RotationStep) err
 	if err != nil {
 		return err
 	}
+	if r.Since.IsZero() {
+		// After every key that there is, whatever the clocks of the nodes say,
+		// and durable before the first one is made: what is as new as that was
+		// made by this rotation.
+		r.Since = r.StartedAt
+		for _, k := range newest {
+			if !k.CreatedAt.Before(r.Since) {
+				r.Since = k.CreatedAt.Add(time.Microsecond)
+			}
+		}
+		if err := o.Store.SaveRotation(ctx, *r); err != nil {
+			return err
+		}
+	}
 	s.Total, s.Done, s.Failed = int64(len(newest)), 0, 0
 	for i, k := range newest {
 		if i%sweepBatch == 0 {
@@ -251,7 +271,7 @@ func (o *Rotator) orgKeys(ctx context.Context, r *Rotation, s *RotationStep) err
 				return err
 			}
 		}
-		_, err := o.Vault.RenewOrgKey(ctx, k.Org, r.StartedAt)
+		_, err := o.Vault.RenewOrgKey(ctx, k.Org, r.Since)
 		if later(err) {
 			return err
 		}
@@ -391,109 +411,4 @@ func reason(err error) string {
 		}
 	}
 	return "vault: it cannot be read"
-}
-
-// Removal is a key that goes.
-type Removal struct {
-	Org     pam.OrgID
-	Version uint32 // 0: the old root keys
-}
-
-// Retire looks after keys that are not the newest of theirs any more: it seals
-// anew what still names one, since a node or a request may have been late, and
-// removes those that nothing has named for Grace. It returns how many are left.
-// remove takes an organization key away, unless a value names it.
-func (o *Rotator) Retire(ctx context.Context, remove func(ctx context.Context, r Removal) error) (left int, err error) {
-	keys, err := o.Store.AllOrgKeys(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for len(keys) > 0 {
-		n := 1
-		for n < len(keys) && keys[n].Org == keys[0].Org {
-			n++
-		}
-		if n > 1 {
-			some, err := o.retireOrg(ctx, keys[:n-1], keys[n-1], remove)
-			left += some
-			if err != nil {
-				return left, err
-			}
-		}
-		keys = keys[n:]
-	}
-	some, err := o.retireRoots(ctx, remove)
-	return left + some, err
-}
-
-func (o *Rotator) retireOrg(ctx context.Context, old []OrgKey, newest OrgKey, remove func(ctx context.Context, r Removal) error) (left int, err error) {
-	o.Vault.Heard(newest.Org)
-	met, err := o.sweep(ctx, newest, func(ctx context.Context, changed []Value, _ int, _ []ValueProblem) error {
-		_, err := o.Store.Reseal(ctx, nil, changed)
-		return err
-	})
-	if err != nil {
-		return len(old), err
-	}
-	// A letter's link may have been sealed by a node that had not heard yet.
-	letters, err := o.Store.LettersOut(ctx, newest.Org, newest.CreatedAt.Add(2*fresh))
-	if err != nil {
-		return len(old), err
-	}
-	now := o.Clock.Now()
-	for _, k := range old {
-		switch used := letters || met[k.Version] || met[anyVersion]; {
-		case used && !k.IdleSince.IsZero():
-			err = o.Store.SetIdle(ctx, k.Org, k.Version, time.Time{})
-			left++
-		case used:
-			left++
-		case k.IdleSince.IsZero():
-			err = o.Store.SetIdle(ctx, k.Org, k.Version, now)
-			left++
-		case now.Sub(k.IdleSince) < Grace:
-			left++
-		default:
-			err = remove(ctx, Removal{Org: k.Org, Version: k.Version})
-		}
-		if err != nil {
-			return left, err
-		}
-	}
-	return left, nil
-}
-
-func (o *Rotator) retireRoots(ctx context.Context, remove func(ctx context.Context, r Removal) error) (left int, err error) {
-	newest, n, err := o.Vault.RootVersions(ctx)
-	if err != nil || n < 2 {
-		return 0, err
-	}
-	keys, err := o.Store.AllOrgKeys(ctx)
-	if err != nil {
-		return n - 1, err
-	}
-	used := false
-	for _, k := range keys {
-		if SealedBy(k.Wrapped) == newest {
-			continue
-		}
-		used = true
-		if _, err := o.Vault.RewrapOrgKey(ctx, k); later(err) {
-			return n - 1, err
-		}
-	}
-	since, err := o.Store.RootIdle(ctx)
-	if err != nil {
-		return n - 1, err
-	}
-	now := o.Clock.Now()
-	switch {
-	case used:
-		return n - 1, o.Store.SetRootIdle(ctx, time.Time{})
-	case since.IsZero():
-		return n - 1, o.Store.SetRootIdle(ctx, now)
-	case now.Sub(since) < Grace:
-		return n - 1, nil
-	}
-	return 0, remove(ctx, Removal{})
 }
