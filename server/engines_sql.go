@@ -16,8 +16,8 @@ import (
 // sqlEngine adapts the targets that are databases.
 type sqlEngine struct {
 	database string // that is there on every server; "" where a login needs none
-	check func(context.Context, net.Conn, sqltarget.Options) error
-	set   func(context.Context, net.Conn, sqltarget.Options, string, secret.Value) error
+	check    func(context.Context, net.Conn, sqltarget.Options) error
+	set      func(context.Context, net.Conn, sqltarget.Options, string, secret.Value) error
 }
 
 var (

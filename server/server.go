@@ -238,6 +238,7 @@ func (s *Server) assemble() error {
 	s.metrics = newMetrics(s)
 	s.db.Subscribe(s.identity.Changed)
 	s.db.Subscribe(s.rules.Changed)
+	s.db.Subscribe(s.keysChanged)
 	return nil
 }
 
@@ -343,6 +344,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("broker", func(ctx context.Context) error { s.broker.Run(ctx); return nil })
 	background.run("identity", s.identity.Run)
 	background.run("jobs", s.jobs)
+	background.run("vault keys", s.turnKeys)
 	background.run("providers", s.readProviders)
 	background.run("outbox", s.outbox.Run)
 	background.run("webhooks", s.webhooks.Run)

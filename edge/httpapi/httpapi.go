@@ -99,6 +99,7 @@ type Vault interface {
 	Status() VaultStatus
 	Seal(ctx context.Context, a pam.Actor) error
 	Unseal(ctx context.Context, c identity.Client) error
+	KeyRotations // vaultkeys.go
 }
 
 // VaultStatus says whether secrets can be reached.

@@ -381,6 +381,8 @@ var scenarios = []row{
 	{"GET /audit-log/proof", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-log/proof?leaf_index=0")},
 
 	{"GET /vault/status", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/vault/status")},
+	{"GET /vault/rotate-keys", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/vault/rotate-keys")},
+	{"POST /vault/rotate-keys", "401 403 403 403 403 403 403 403 403 403 403 403 202", path("/vault/rotate-keys")},
 	{"POST /vault/seal", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/vault/seal")},
 	{"POST /vault/unseal", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/vault/unseal")},
 }
