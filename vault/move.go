@@ -25,6 +25,13 @@ func unwrapRoot(ctx context.Context, seal RootSeal, meta Meta) (secret.Value, er
 	return list, err
 }
 
+// Opens says whether a seal opens the root keys.
+func Opens(ctx context.Context, meta Meta, seal RootSeal) error {
+	list, err := unwrapRoot(ctx, seal, meta)
+	list.Wipe()
+	return pam.Wrap("open root key", err)
+}
+
 // errMove says that a seal does not give back what it was given.
 var errMove = errors.New("vault: the new seal does not open what it has wrapped")
 

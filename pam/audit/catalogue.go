@@ -166,6 +166,11 @@ const (
 	VaultInitialized Type = "VAULT_INITIALIZED"
 	VaultSealed      Type = "VAULT_SEALED"
 	VaultUnsealed    Type = "VAULT_UNSEALED"
+
+	VaultShareGiven    Type = "VAULT_SHARE_GIVEN"
+	VaultSharesDropped Type = "VAULT_SHARES_DROPPED"
+	VaultUnsealFailed  Type = "VAULT_UNSEAL_FAILED"
+	VaultSealChanged   Type = "VAULT_SEAL_CHANGED"
 )
 
 // Spec is what the catalogue says of a type.
@@ -318,6 +323,10 @@ var Catalogue = []Spec{
 	{VaultInitialized, title(VaultInitialized), "instance"},
 	{VaultSealed, title(VaultSealed), "instance"},
 	{VaultUnsealed, title(VaultUnsealed), "instance"},
+	{VaultShareGiven, title(VaultShareGiven), "instance"},
+	{VaultSharesDropped, title(VaultSharesDropped), "instance"},
+	{VaultUnsealFailed, title(VaultUnsealFailed), "instance"},
+	{VaultSealChanged, title(VaultSealChanged), "instance"},
 }
 
 var specs = func() map[Type]Spec {
