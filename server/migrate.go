@@ -106,7 +106,7 @@ func (s *Server) move(ctx context.Context, to, newFile string, ask func() (strin
 	}
 	m := map[string]any{"from": meta.SealKind, "to": moved.SealKind}
 	if to == sealshamir.Kind {
-		m["shares"], m["threshold"] = s.cfg.Deal.Shares, s.cfg.Deal.Threshold
+		m["shares"], m["threshold"] = int64(s.cfg.Deal.Shares), int64(s.cfg.Deal.Threshold)
 	}
 	e := s.scribe.Entry(pam.Actor{Token: pam.SystemToken}, audit.VaultSealChanged, audit.Party{Type: "vault", Name: moved.SealKind}, m)
 	if err := s.db.Vault().ReplaceRoot(ctx, meta, moved, e); err != nil {

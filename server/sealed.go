@@ -156,6 +156,7 @@ func (s *Server) renew(ctx context.Context) error {
 	if seal, ok := s.gate.seal.(*sealtransit.Seal); ok {
 		seal.Run(ctx, func(err error) { s.log.Warn("token of the seal not renewed", "error", err) })
 	}
+	<-ctx.Done() // whoever returns earlier ends the others
 	return nil
 }
 
@@ -192,7 +193,7 @@ func (s *Server) offer(ctx context.Context, by pam.Actor, share secret.Value, re
 		return pam.Wrap(op, err)
 	}
 	if reset && before.Given > 0 {
-		if err := s.noteVault(ctx, by, audit.VaultSharesDropped, map[string]any{"progress": before.Given}); err != nil {
+		if err := s.noteVault(ctx, by, audit.VaultSharesDropped, map[string]any{"progress": int64(before.Given)}); err != nil {
 			return err
 		}
 		g.shares.Drop()
@@ -211,7 +212,7 @@ func (s *Server) offer(ctx context.Context, by pam.Actor, share secret.Value, re
 	if p.Given == before.Given {
 		return nil // it was given before
 	}
-	if err := s.noteVault(ctx, by, audit.VaultShareGiven, map[string]any{"progress": p.Given, "threshold": p.Threshold}); err != nil {
+	if err := s.noteVault(ctx, by, audit.VaultShareGiven, map[string]any{"progress": int64(p.Given), "threshold": int64(p.Threshold)}); err != nil {
 		g.shares.Drop()
 		return err
 	}

@@ -55,8 +55,8 @@ type Deps struct {
 	Approvals Approvals
 	HostKeys  func() []ssh.Signer // asked for each connection; there are some whenever Sealed says no
 	Sealed    func() bool         // whether the vault is sealed now: then nobody is let in; nil: never
-	Proxies   edge.Proxies      // whose PROXY header is believed
-	Limiter   *edge.RateLimiter // passwords count as login attempts; nil limits nothing
+	Proxies   edge.Proxies        // whose PROXY header is believed
+	Limiter   *edge.RateLimiter   // passwords count as login attempts; nil limits nothing
 	Log       *slog.Logger
 	URL       func() string // under which people reach the console, without a slash at its end
 	Limits    Limits        // zero fields take the defaults

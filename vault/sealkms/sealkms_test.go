@@ -188,11 +188,17 @@ func TestCredentialsAreFoundWhereToolsOfAWSFindThem(t *testing.T) {
 		env           map[string]string
 		want          string // id, secret, token; "" none
 	}{
-		{file, "", nil, "ID1 SECRET1 "}, {file, "pam", nil, "ID2 SECRET2 TOKEN2"}, {file, "half", nil, ""}, {file, "none", nil, ""},
+		{file, "", nil, "ID1 SECRET1 "},
+		{file, "pam", nil, "ID2 SECRET2 TOKEN2"},
+		{file, "half", nil, ""},
+		{file, "none", nil, ""},
 		{"", "", map[string]string{"AWS_ACCESS_KEY_ID": "ID5", "AWS_SECRET_ACCESS_KEY": "SECRET5", "AWS_SESSION_TOKEN": "TOKEN5"}, "ID5 SECRET5 TOKEN5"},
 		{file, "", map[string]string{"AWS_ACCESS_KEY_ID": "ID5", "AWS_SECRET_ACCESS_KEY": "SECRET5"}, "ID1 SECRET1 "},
 		{"", "", map[string]string{"AWS_SHARED_CREDENTIALS_FILE": file, "AWS_PROFILE": "pam"}, "ID2 SECRET2 TOKEN2"},
-		{"", "", map[string]string{"HOME": dir}, "ID4 SECRET4 "}, {"", "", map[string]string{"HOME": "/nonexistent"}, ""}, {"", "", nil, ""}, {"/nonexistent", "", nil, ""},
+		{"", "", map[string]string{"HOME": dir}, "ID4 SECRET4 "},
+		{"", "", map[string]string{"HOME": "/nonexistent"}, ""},
+		{"", "", nil, ""},
+		{"/nonexistent", "", nil, ""},
 	} {
 		got, err := Find(c.file, c.profile, func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })()
 		text := got.ID + " " + string(got.Secret.Expose()) + " " + string(got.Token.Expose())

@@ -164,11 +164,13 @@ func TestStrangeAnswersAreErrors(t *testing.T) {
 		answer http.HandlerFunc
 		want   error
 	}{
-		"no JSON":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("canary")) }, ErrAnswer},
-		"nothing":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }, ErrAnswer},
-		"no base64":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"data":{"plaintext":"%%"}}`)) }, ErrAnswer},
-		"a flood":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }, keyservice.ErrTooLarge},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, keyservice.ErrRedirect},
+		"no JSON":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("canary")) }, ErrAnswer},
+		"nothing":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) }, ErrAnswer},
+		"no base64": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"data":{"plaintext":"%%"}}`)) }, ErrAnswer},
+		"a flood":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }, keyservice.ErrTooLarge},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, keyservice.ErrRedirect},
 	} {
 		answer = c.answer
 		wrapped := append([]byte{1, 9}, "transit/kvault:v1:AAAA"...)
