@@ -27,6 +27,9 @@ check() {
 	need python3-requests /usr/bin/python3 -c 'import requests'
 	need curl has curl
 	need slapd has slapd
+	need softhsm2 has softhsm2-util
+	need gcc has gcc
+	need libc6-dev test -e /usr/include/stdlib.h
 	need tmux has tmux
 	need chromium has chromium
 	# Any npm will do to fetch a Node.js that is new enough.

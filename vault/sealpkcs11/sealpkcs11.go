@@ -53,9 +53,14 @@ type Seal struct {
 // Kind names this seal.
 func (*Seal) Kind() string { return Kind }
 
-func check(c Config) error {
-	if c.Module == "" || c.Token == "" || c.Key == "" || len(c.Key) > 255 || c.PIN.Empty() {
-		return ErrConfig
+// split takes apart what Wrap returned.
+func split(wrapped []byte) (label, nonce, sealed []byte, err error) {
+	if len(wrapped) < 2 || wrapped[0] != wrapVersion {
+		return nil, nil, nil, ErrDamaged
 	}
-	return nil
+	n := 2 + int(wrapped[1])
+	if len(wrapped) <= n+nonceSize+tagSize {
+		return nil, nil, nil, ErrDamaged
+	}
+	return wrapped[2:n], wrapped[n : n+nonceSize], wrapped[n+nonceSize:], nil
 }
