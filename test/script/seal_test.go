@@ -212,7 +212,7 @@ func (p *proc) events(kind string, want int) {
 // give theirs.
 func TestAttackShareThatIsGuessed(t *testing.T) {
 	t.Parallel()
-	p, printed := sealedServer(t, nil, "--seal", "shamir", "--shares", "3", "--threshold", "2")
+	p, _ := sealedServer(t, nil, "--seal", "shamir", "--shares", "3", "--threshold", "2")
 	p.args = append(dropDeal(p.args), "--rate-limits", "login=6")
 	p.start()
 	limited := 0
@@ -228,7 +228,6 @@ func TestAttackShareThatIsGuessed(t *testing.T) {
 	if s := p.status(); !s.Sealed || s.Progress != 0 {
 		t.Errorf("the status is %+v", s)
 	}
-	_ = printed
 }
 
 // A session that is live goes on while the vault is sealed, ends, and its

@@ -7,12 +7,20 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/miekg/pkcs11"
 
 	"vaultpam/internal/secret"
 	"vaultpam/vault"
 )
+
+// Seal has the module wrap. It is safe for concurrent use. It logs in at each
+// use and out after it, so that a sealed server holds no session.
+type Seal struct {
+	Config
+	mu sync.Mutex // one use at a time: a module is begun and ended for the whole process
+}
 
 // New makes a seal. It asks the module nothing yet.
 func New(c Config) (*Seal, error) {

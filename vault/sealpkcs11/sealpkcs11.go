@@ -8,7 +8,6 @@ package sealpkcs11
 
 import (
 	"errors"
-	"sync"
 
 	"vaultpam/internal/secret"
 )
@@ -42,13 +41,6 @@ var (
 	ErrDamaged = errors.New("pkcs11: the wrapped root key is cut short or of an unknown version")
 	ErrAltered = errors.New("pkcs11: the wrapped root key was altered, or the token's key is another one")
 )
-
-// Seal has the module wrap. It is safe for concurrent use. It logs in at each
-// use and out after it, so that a sealed server holds no session.
-type Seal struct {
-	Config
-	mu sync.Mutex // one use at a time: a module is begun and ended for the whole process
-}
 
 // Kind names this seal.
 func (*Seal) Kind() string { return Kind }
