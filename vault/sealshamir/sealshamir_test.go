@@ -3,6 +3,7 @@ package sealshamir
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"testing"
 	"time"
@@ -212,3 +213,36 @@ func FuzzUnwrap(f *testing.F) {
 		_, _ = s.Offer(wrapped, []byte("vpshare1-"))
 	})
 }
+
+// counter is randomness that anybody can make again: 0, 1, 2, …
+type counter byte
+
+func (c *counter) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(*c)
+		*c++
+	}
+	return len(p), nil
+}
+
+// The vector of docs/formats/envelope.md: key, set, coefficients and nonce from
+// one sequence of bytes. What this version wraps, every later one opens.
+func TestVector(t *testing.T) {
+	s, shares, err := Deal(3, 2, clock.Real{}, new(counter))
+	check(t, err)
+	wrapped, err := s.Wrap(t.Context(), value, ad)
+	check(t, err)
+	if got := hex.EncodeToString(wrapped); got != vector {
+		t.Errorf("wrapped as %s", got)
+	}
+	again, _ := waiting(t)
+	old, err := hex.DecodeString(vector)
+	check(t, err)
+	offer(t, again, old, shares[2].Text(), 1)
+	offer(t, again, old, shares[0].Text(), 2)
+	if got, err := again.Unwrap(t.Context(), old, ad); err != nil || !bytes.Equal(got.Expose(), value) {
+		t.Errorf("unwrap: %v", err)
+	}
+}
+
+const vector = "012021222324250203464748494a4b4c4d4e4f5051aada76063e0b814fa3eceff8add47187d1be74728d3c6def51a6a4e400333c3dfbc3e7"
