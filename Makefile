@@ -32,6 +32,11 @@ build: ## bin/vaultpam with the console, if it can be built here
 	$(BUILD) -o bin/vaultpam ./cmd/vaultpam
 	@if [ -d cmd/vaultpam-connector ]; then set -x; $(BUILD) -o bin/vaultpam-connector ./cmd/vaultpam-connector; fi
 
+.PHONY: build-hsm
+build-hsm: ## bin/vaultpam-hsm, with PKCS#11: needs a C compiler, and is not static
+	@tools/console.sh
+	$(subst CGO_ENABLED=0,CGO_ENABLED=1,$(BUILD)) -tags pkcs11 -o bin/vaultpam-hsm ./cmd/vaultpam
+
 .PHONY: console
 console: ## the web console, into web/dist
 	@bin="$$(tools/node.sh)" || { echo "make: $$bin" >&2; exit 1; }; PATH="$$bin:$$PATH" $(MAKE) --no-print-directory web/dist/index.html
@@ -65,6 +70,7 @@ check: vet staticcheck format floors ## what can be said without running the pro
 .PHONY: vet
 vet:
 	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) vet -tags pkcs11 ./vault/sealpkcs11 ./server
 
 .PHONY: staticcheck
 staticcheck: $(STATICCHECK)

@@ -200,7 +200,7 @@ func TestFilesStayReadable(t *testing.T) {
 // strangers are packages outside wire that read what others wrote, and whose
 // input may therefore be anything.
 var strangers = []string{
-	"edge/httpapi", "edge/scim", "edge/sshproxy", "edge/webterm", "idp/ldap", "idp/oidc", "idp/saml", "internal/naming", "internal/passkey", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "pam/sso", "target/ldaptarget", "target/sshtarget", "vault", "vault/sealfile",
+	"edge/httpapi", "edge/scim", "edge/sshproxy", "edge/webterm", "idp/ldap", "idp/oidc", "idp/saml", "internal/naming", "internal/passkey", "internal/shamir", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "pam/sso", "target/ldaptarget", "target/sshtarget", "vault", "vault/sealfile", "vault/sealkms", "vault/sealpkcs11", "vault/sealshamir", "vault/sealtransit",
 }
 
 func TestEveryCodecIsFuzzed(t *testing.T) {

@@ -71,7 +71,7 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 // An operator who looks a setting up finds it.
 func TestEverySettingIsDocumented(t *testing.T) {
 	text := read(t, "docs/operating.md")
-	for _, m := range regexp.MustCompile(`fs\.\w+\(&c\.\w+, "([a-z0-9-]+)"`).FindAllStringSubmatch(read(t, "server/config.go"), -1) {
+	for _, m := range regexp.MustCompile(`fs\.\w+\(&c\.\w+, "([a-z0-9-]+)"`).FindAllStringSubmatch(read(t, "server/config.go")+read(t, "server/seal.go"), -1) {
 		if !strings.Contains(text, "`--"+m[1]+"`") {
 			t.Errorf("docs/operating.md does not speak of --%s", m[1])
 		}

@@ -68,11 +68,13 @@ type Config struct {
 
 	DevEmail    string
 	DevPassword string
+
+	SealConfig
 }
 
 // secretSettings may be given as a file, by a twin whose name ends in -file or
 // _FILE, so that they stand in no process list and no environment.
-var secretSettings = map[string]bool{"database-url": true, "metrics-token": true, "dev-password": true, "smtp-password": true}
+var secretSettings = map[string]bool{"database-url": true, "metrics-token": true, "dev-password": true, "smtp-password": true, "pkcs11-pin": true}
 
 // AddFlags binds the settings to fs, with their defaults.
 func (c *Config) AddFlags(fs *pflag.FlagSet) {
@@ -117,6 +119,7 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&c.DevEmail, "dev-email", "owner@example.com", "with --dev: e-mail of the owner, used only when that is created")
 	fs.StringVar(&c.DevPassword, "dev-password", "", "with --dev: password of the owner, used only when that is created (default: generated and printed once)")
+	c.SealConfig.addFlags(fs)
 	fs.String("config", "", "YAML file with these settings")
 	for name := range secretSettings {
 		fs.String(name+"-file", "", "file that holds "+name)
@@ -241,6 +244,12 @@ func (c *Config) complete() error {
 	}
 	if c.TLSCert != "" && len(c.ACMEDomains) > 0 {
 		return errors.New("give either --tls-cert and --tls-key, or --acme-domains")
+	}
+	if c.Dev && c.Seal != keyFile && c.Seal != "" {
+		return fmt.Errorf("--seal %s: with --dev the seal is a key file", c.Seal)
+	}
+	if c.Seal == "" {
+		c.Seal = keyFile
 	}
 	if c.Dev {
 		for name, a := range map[string]string{"--listen": c.Listen, "--ssh-listen": c.SSHListen} {

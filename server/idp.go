@@ -171,6 +171,9 @@ func (s *Server) readProviders(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		if s.sealed() {
+			continue
+		}
 		s.try(ctx, "read providers' metadata", s.sso.ReadMetadata)
 		s.try(ctx, "read directories", s.sso.SyncDirectories)
 	}

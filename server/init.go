@@ -15,7 +15,7 @@ import (
 	"vaultpam/pam"
 )
 
-// Init prepares an installation: key file, root key, the first organization
+// Init prepares an installation: its seal, the root key, the first organization
 // and its owner, who administers the instance. It changes nothing where there
 // is an organization already, not even where its key file is missing.
 func Init(ctx context.Context, cfg Config, organization, email, password string, out io.Writer) error {
@@ -28,7 +28,7 @@ func Init(ctx context.Context, cfg Config, organization, email, password string,
 	s := &Server{cfg: cfg, out: out, clock: clock.Real{}, log: slog.New(slog.DiscardHandler)}
 	s.ids = ids.NewSource(s.clock, rand.Reader)
 	_, err := os.Stat(cfg.KeyFile)
-	made := errors.Is(err, os.ErrNotExist)
+	made := cfg.Seal == keyFile && errors.Is(err, os.ErrNotExist)
 	if err := s.open(ctx, true); err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ func (s *Server) recoverAll(ctx context.Context) error {
 	if n > 0 {
 		s.log.Info("sessions of a dead process ended", "count", n)
 	}
+	if s.vault.Status().Sealed { // recordings wait until it opens
+		return nil
+	}
 	return s.recoverRecordings(ctx)
 }
 
@@ -56,6 +59,8 @@ func (s *Server) jobs(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-s.gate.opened:
+			recovered = time.Time{} // what was left while it was sealed waits no longer
 		}
 		now := s.clock.Now()
 		if now.Sub(recovered) >= recoverEvery {
@@ -143,7 +148,7 @@ func (s *Server) emit(note string) error {
 // ready checks what a session needs.
 func (s *Server) ready(ctx context.Context) map[string]error {
 	checks := map[string]error{"database": s.db.Ping(ctx), "recordings": s.recordings.Check(ctx), "vault": nil}
-	if s.vault.Status().Sealed {
+	if s.sealed() {
 		checks["vault"] = errors.New("sealed")
 	}
 	return checks

@@ -50,7 +50,7 @@ func newMetrics(s *Server) *metrics {
 			return float64(len(s.broker.Live()))
 		}),
 		gauge("vaultpam_vault_sealed", "1 while the vault is sealed.", func() float64 {
-			if s.vault.Status().Sealed {
+			if s.sealed() {
 				return 1
 			}
 			return 0

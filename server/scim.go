@@ -9,7 +9,7 @@ import (
 // withSCIM serves /scim/v2 beside what next serves.
 func (s *Server) withSCIM(next http.Handler) http.Handler {
 	h := scim.New(scim.Deps{
-		Provisioning: s.provisioning, URL: s.url, Sealed: func() bool { return s.vault.Status().Sealed },
+		Provisioning: s.provisioning, URL: s.url, Sealed: s.sealed,
 		Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), Clock: s.clock, IDs: s.ids, Log: s.log, Observe: s.metrics.observe,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

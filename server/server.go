@@ -16,12 +16,9 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"vaultpam/edge"
 	"vaultpam/edge/httpapi"
 	"vaultpam/edge/sshproxy"
-	"vaultpam/edge/webterm"
 	"vaultpam/idp/ldap"
 	"vaultpam/idp/oidc"
 	"vaultpam/idp/saml"
@@ -94,7 +91,7 @@ type Server struct {
 	broker        *broker.Broker
 	rotations     *rotation.Service
 	limiter       *edge.RateLimiter // one for all edges: a login is a login
-	terminals     *webterm.Server
+	gate          gate
 	metrics       *metrics
 	demo          *demo.Target // nil outside of dev mode
 	firstRun      *credentials // of the owner made in this start, to be printed
@@ -191,7 +188,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.outbox = outbox.New(outbox.Deps{
-		Store: s.db, Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed }, Channels: channels, Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Log: s.log,
+		Store: s.db, Sealer: s.vault, Sealed: s.sealed, Channels: channels, Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Log: s.log,
 	})
 	s.orgs.Mail(org.Mailing{Links: s.identity, Post: s.outbox, URL: s.url})
 	s.invitations = invitation.New(invitation.Deps{
@@ -206,7 +203,7 @@ func (s *Server) assemble() error {
 		Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Rand: rand.Reader,
 	})
 	s.webhooks = webhook.New(webhook.Deps{
-		Store: s.db, Log: events, Post: hook.New(rules), Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed }, URL: s.url, Observe: func(d pam.DeliveryStatus) { s.metrics.told(d) },
+		Store: s.db, Log: events, Post: hook.New(rules), Sealer: s.vault, Sealed: s.sealed, URL: s.url, Observe: func(d pam.DeliveryStatus) { s.metrics.told(d) },
 		Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Rand: rand.Reader, Logger: s.log,
 	})
 	s.safes = safe.New(s.db, s.scribe, s.clock, s.ids)
@@ -256,7 +253,7 @@ func (s *Server) assembleBroker() error {
 		}
 	}
 	s.broker = broker.New(broker.Deps{
-		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed },
+		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Sealed: s.sealed,
 		Recordings: s.recordings, Audit: s.db.Audit(), Scribe: s.scribe, Dialer: s.dialer(rules),
 		Targets: targets(), IDs: s.ids, Clock: s.clock, Log: s.log, Decided: s.metrics.decided,
 	})
@@ -265,20 +262,21 @@ func (s *Server) assembleBroker() error {
 	return nil
 }
 
-func (s *Server) api(digestKey secret.Value) *httpapi.API {
+// api serves what needs no open vault until it is given what does.
+func (s *Server) api(digestKey secret.Value, terminals httpapi.Terminal) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Imports: account.NewImporter(s.accounts, importPlaces{s.resources}), Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Rotations: s.rotations, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Rotations: s.rotations, Terminal: terminals,
 		Provisioning: s.provisioning,
 		Vault:        vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
 	})
 }
 
-func (s *Server) sshServer(hostKeys []ssh.Signer) *sshproxy.Server {
+func (s *Server) sshServer() *sshproxy.Server {
 	return sshproxy.New(sshproxy.Deps{
-		Identity: s.identity, Door: s.broker, Approvals: approvals{s}, HostKeys: hostKeys, Proxies: s.cfg.proxies(),
+		Identity: s.identity, Door: s.broker, Approvals: approvals{s}, HostKeys: s.gate.hostKeys, Sealed: s.sealed, Proxies: s.cfg.proxies(),
 		Limiter: s.limiter, Log: s.log, URL: s.url,
 	})
 }
@@ -305,26 +303,15 @@ const (
 // serve runs until ctx ends, then stops in order: no new requests and
 // sessions, live sessions told and closed, jobs done, listeners gone.
 func (s *Server) serve(ctx context.Context) error {
-	hostKeys, err := s.hostKeys(ctx)
-	if err != nil {
-		return err
+	sealedAPI := s.api(secret.Value{}, nil)
+	s.gate.serve(s.withSCIM(sealedAPI))
+	if !s.vault.Status().Sealed {
+		if err := s.begin(ctx); err != nil {
+			return err
+		}
 	}
-	if err := s.recoverAll(ctx); err != nil {
-		return err
-	}
-	digestKey, err := s.randomKey(ctx, digestKeyName, digestKeyPurpose)
-	if err != nil {
-		return fmt.Errorf("key of request digests: %w", err)
-	}
-	ticketKey, err := s.randomKey(ctx, ticketKeyName, ticketKeyPurpose)
-	if err != nil {
-		return fmt.Errorf("key of terminal tickets: %w", err)
-	}
-	s.terminals = webterm.New(webterm.Deps{
-		Door: s.broker, Actors: s.identity, Origins: s.origins(), Key: ticketKey, Words: httpapi.Words, Clock: s.clock, Log: s.log,
-	})
-	api := s.api(digestKey).Server()
-	api.Handler = s.withSCIM(api.Handler)
+	api := sealedAPI.Server()
+	api.Handler = &s.gate
 	tlsConfig, acme, err := s.tlsConfig()
 	if err != nil {
 		return err
@@ -350,6 +337,8 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("webhooks", s.webhooks.Run)
 	background.run("rotations", s.rotations.Run)
 	background.run("memory", giveBack)
+	background.run("vault", s.reopen)
+	background.run("seal", s.renew)
 	if s.demo != nil {
 		background.run("demo target", s.demo.Run)
 	}
@@ -376,16 +365,17 @@ func (s *Server) serve(ctx context.Context) error {
 				s.log.Warn("sessions were cut", "error", err)
 			}
 		}()
-		return s.sshServer(hostKeys).Serve(ctx, s.sshListener)
+		return s.sshServer().Serve(ctx, s.sshListener)
 	})
-	s.announce(hostKeys)
 	floor := settle()
 	err = group.wait()
 	runtime.KeepAlive(floor)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 	defer cancel()
 	err = errors.Join(err, s.broker.Drain(drain))
-	s.terminals.Wait(drain)
+	if terminals := s.gate.term.Load(); terminals != nil {
+		terminals.Wait(drain)
+	}
 	s.note(drain, audit.ServerStopped)
 	stopJobs()
 	return errors.Join(err, background.wait())

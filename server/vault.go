@@ -18,14 +18,16 @@ import (
 	"vaultpam/pam/identity"
 	"vaultpam/store"
 	"vaultpam/vault"
-	"vaultpam/vault/sealfile"
+	"vaultpam/vault/sealshamir"
 )
 
-// openVault opens the vault with the key file. With create it makes what an
-// empty installation lacks of the two; it never makes a key file for a vault
-// that is there, which that would not open.
+// openVault opens the vault with the seal that is configured. With create it
+// makes the vault of an empty installation, and what its seal needs; it never
+// makes a key file for a vault that is there, which that would not open. A
+// seal that waits for people, or does not answer, leaves the vault sealed; one
+// that can never open it is an error.
 func (s *Server) openVault(ctx context.Context, create bool) error {
-	_, err := s.db.Vault().VaultMeta(ctx)
+	meta, err := s.db.Vault().VaultMeta(ctx)
 	fresh := pam.Is(err, pam.NotFound)
 	if err != nil && !fresh {
 		return err
@@ -33,31 +35,52 @@ func (s *Server) openVault(ctx context.Context, create bool) error {
 	if fresh && !create {
 		return errors.New("this installation is empty: run vaultpam init first")
 	}
-	seal, err := sealfile.Open(s.cfg.KeyFile)
+	if !fresh && meta.SealKind != s.cfg.Seal {
+		return fmt.Errorf("this vault is sealed by %s, but --seal says %s: say the former, or move it by vaultpam vault migrate", meta.SealKind, s.cfg.Seal)
+	}
+	seal, err := s.rootSeal(s.cfg.Seal)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && fresh:
-		seal, err = sealfile.Create(s.cfg.KeyFile, rand.Reader)
-	case errors.Is(err, os.ErrNotExist):
+	case fresh && (err == nil || errors.Is(err, os.ErrNotExist)):
+		seal, err = s.newSeal(s.cfg.Seal, s.cfg.KeyFile)
+	case s.cfg.Seal == keyFile && errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("the key file %s is not there, and without it nothing that is stored can be opened: %w", s.cfg.KeyFile, err)
 	}
 	if err != nil {
 		return err
 	}
+	s.gate.seal, s.gate.opened = seal, make(chan struct{}, 1)
+	s.gate.shares, _ = seal.(*sealshamir.Seal)
 	s.vault = vault.New(s.db.Vault(), seal, s.clock, rand.Reader)
 	if fresh {
 		if err := s.vault.Init(ctx); err != nil && !pam.Is(err, pam.Conflict) {
 			return err
 		}
+	} else if s.gate.shares != nil {
+		s.gate.root.Store(&meta.Root)
 	}
-	return s.vault.Unseal(ctx)
+	err = s.vault.Unseal(ctx)
+	if err != nil && s.cfg.Seal != keyFile && pam.Is(err, pam.Unavailable) && !errors.Is(err, vault.ErrWrongKey) {
+		s.log.Warn("the vault is sealed", "seal", seal.Kind(), "error", err)
+		return nil
+	}
+	return err
 }
 
 // vaultAdmin seals and unseals for the API.
 type vaultAdmin struct{ s *Server }
 
-func (v vaultAdmin) Status() httpapi.VaultStatus { return httpapi.VaultStatus(v.s.vault.Status()) }
+func (v vaultAdmin) Status() httpapi.VaultStatus {
+	state := v.s.vault.Status()
+	out := httpapi.VaultStatus{Sealed: v.s.sealed(), Initialized: state.Initialized, SealKind: state.SealKind}
+	if v.s.gate.shares != nil {
+		p := v.s.progress()
+		out.Threshold, out.Shares, out.Progress = p.Threshold, p.Shares, p.Given
+	}
+	return out
+}
 
-// Seal is for an administrator of the instance, after a step-up.
+// Seal is for an administrator of the instance, after a step-up. What is
+// sealed by hand opens by hand.
 func (v vaultAdmin) Seal(ctx context.Context, a pam.Actor) error {
 	const op = "seal vault"
 	if !a.InstanceAdmin || a.Token != pam.LoginToken {
@@ -66,26 +89,27 @@ func (v vaultAdmin) Seal(ctx context.Context, a pam.Actor) error {
 	if !a.Fresh(v.s.clock.Now()) {
 		return &pam.Error{Kind: pam.StepUpNeeded, Op: op}
 	}
-	e := audit.ForOrg(v.s.scribe.Entry(a, audit.VaultSealed, audit.Party{Type: "vault"}, nil), pam.InstanceOrg)
-	if err := v.s.db.Audit().Append(ctx, pam.InstanceOrg, e); err != nil {
+	v.s.gate.mu.Lock()
+	defer v.s.gate.mu.Unlock()
+	if err := v.s.noteVault(ctx, a, audit.VaultSealed, nil); err != nil {
 		return err
 	}
+	v.s.gate.byHand.Store(true)
 	v.s.vault.Lock()
 	return nil
 }
 
-// Unseal opens the vault with the key file that the server was started with.
-func (v vaultAdmin) Unseal(ctx context.Context, c identity.Client) error {
-	if err := v.s.vault.Unseal(ctx); err != nil {
-		return err
+// Unseal adds a share where people open the vault, and tries the seal again
+// where a key or a service does.
+func (v vaultAdmin) Unseal(ctx context.Context, c identity.Client, share secret.Value, reset bool) error {
+	by := pam.Actor{Token: pam.SystemToken, From: c.From, RequestID: c.RequestID}
+	if v.s.gate.shares != nil {
+		return v.s.offer(ctx, by, share, reset)
 	}
-	actor := pam.Actor{Token: pam.SystemToken, From: c.From, RequestID: c.RequestID}
-	e := v.s.scribe.Entry(actor, audit.VaultUnsealed, audit.Party{Type: "vault"}, nil)
-	if err := v.s.db.Audit().Append(ctx, pam.InstanceOrg, e); err != nil {
-		v.s.vault.Lock() // no act without its event
-		return err
+	if !share.Empty() || reset {
+		return pam.Problems{{Field: "share", Problem: "this vault is not opened by shares"}}.Err("unseal vault")
 	}
-	return nil
+	return v.s.unseal(ctx, by)
 }
 
 // Names and purposes of what the server keeps secret for itself.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"vaultpam/pam"
+	"vaultpam/pam/audit"
 	"vaultpam/vault"
 )
 
@@ -28,6 +29,15 @@ func (s vaultKeys) VaultMeta(ctx context.Context) (vault.Meta, error) {
 func (s vaultKeys) InitVault(ctx context.Context, m vault.Meta) error {
 	return s.add(ctx, "keep root key", `INSERT INTO vault_meta (id, seal_kind, root, created_at) VALUES (1, ?, ?, ?)`,
 		m.SealKind, m.Root, micros(m.CreatedAt))
+}
+
+// ChangeSeal puts m in the place of old, with its event; Conflict if old is
+// there no more.
+func (s vaultKeys) ChangeSeal(ctx context.Context, old, m vault.Meta, e audit.Entry) error {
+	return s.db.write(ctx, "replace root key", func(ctx context.Context, tx *Tx) error {
+		return tx.mustTouch(ctx, pam.Conflict, `UPDATE vault_meta SET seal_kind = ?, root = ? WHERE id = 1 AND seal_kind = ? AND root = ?`,
+			m.SealKind, m.Root, old.SealKind, old.Root)
+	}, e)
 }
 
 // OrgKeys returns all keys of org, oldest first.

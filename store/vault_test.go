@@ -1,12 +1,16 @@
 package store_test
 
 import (
+	"crypto/rand"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
 	"vaultpam/pam"
+	"vaultpam/pam/audit"
 	"vaultpam/store"
 	"vaultpam/store/storetest"
 	"vaultpam/vault"
@@ -62,6 +66,37 @@ func TestVaultKeysAreKeptAndNeverReplaced(t *testing.T) {
 		}
 		if _, err := keys.SigningKey(ctx, "org_b"); !pam.Is(err, pam.NotFound) {
 			t.Errorf("another organization's signing key: %v", err)
+		}
+	})
+}
+
+// A root key is replaced once, by whoever has read the present one, and never
+// without its event.
+func TestTheRootKeyIsReplacedByWhoeverHasReadItLast(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, open func() *store.DB) {
+		db, ctx := open(), t.Context()
+		keys := db.Vault()
+		at := time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
+		old := vault.Meta{SealKind: "keyfile", Root: []byte{1}, CreatedAt: at}
+		next := vault.Meta{SealKind: "shamir", Root: []byte{2}, CreatedAt: at}
+		if err := keys.InitVault(ctx, old); err != nil {
+			t.Fatal(err)
+		}
+		scribe := audit.NewScribe(clock.Real{}, ids.NewSource(clock.Real{}, rand.Reader))
+		entry := func() audit.Entry {
+			return scribe.Entry(pam.Actor{Token: pam.SystemToken}, audit.VaultSealChanged, audit.Party{Type: "vault"}, nil)
+		}
+		if err := keys.ChangeSeal(ctx, old, next, entry()); err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range []vault.Meta{old, {SealKind: "shamir", Root: []byte{1}}, {SealKind: "keyfile", Root: []byte{2}}} {
+			if err := keys.ChangeSeal(ctx, wrong, old, entry()); !pam.Is(err, pam.Conflict) {
+				t.Errorf("replaced what is not there: %v", err)
+			}
+		}
+		got, err := keys.VaultMeta(ctx)
+		if diff := cmp.Diff(next, got); diff != "" || err != nil {
+			t.Error(err, diff)
 		}
 	})
 }

@@ -32,6 +32,9 @@ check() {
 	need redis-tools has redis-cli
 	need sudo has sudo
 	need busybox has busybox
+	need softhsm2 has softhsm2-util
+	need gcc has gcc
+	need libc6-dev test -e /usr/include/stdlib.h
 	need tmux has tmux
 	need chromium has chromium
 	# Any npm will do to fetch a Node.js that is new enough.

@@ -33,6 +33,14 @@ type RootSeal interface {
 	Unwrap(ctx context.Context, wrapped, ad []byte) (secret.Value, error)
 }
 
+// Forgetful is a RootSeal that keeps something from Unwrap on, which Lock makes
+// it forget.
+type Forgetful interface{ Forget() }
+
+// ErrNotYet is wrapped by what RootSeal.Unwrap returns while people have still
+// to give what it needs.
+var ErrNotYet = errors.New("the seal waits for more shares")
+
 // ErrWrongKey is wrapped by what RootSeal.Unwrap returns for another key's work.
 var ErrWrongKey = errors.New("this is not the key that the vault was sealed with")
 
@@ -149,15 +157,9 @@ func (v *Vault) Unseal(ctx context.Context) error {
 	v.mu.Lock()
 	v.initialized = true
 	v.mu.Unlock()
-	if meta.SealKind != v.seal.Kind() {
-		return pam.Errorf(pam.Unavailable, op, "The vault is sealed by %s, but %s was configured.", meta.SealKind, v.seal.Kind())
-	}
-	list, err := v.seal.Unwrap(ctx, meta.Root, rootAD)
-	if errors.Is(err, ErrWrongKey) {
-		return &pam.Error{Kind: pam.Unavailable, Op: op, Public: "This is not the key that the vault was sealed with.", Err: err}
-	}
+	list, err := unwrapRoot(ctx, v.seal, meta)
 	if err != nil {
-		return &pam.Error{Kind: pam.Unavailable, Op: op, Public: "The root key of the vault cannot be opened.", Err: err}
+		return pam.Wrap(op, err)
 	}
 	defer list.Wipe()
 	roots, err := parseRoots(list.Expose())
@@ -188,6 +190,9 @@ func (v *Vault) Lock() {
 		clear(key)
 	}
 	clear(v.signing)
+	if f, ok := v.seal.(Forgetful); ok {
+		f.Forget()
+	}
 }
 
 // Status says whether the vault is sealed. Initialized is known from the

@@ -189,29 +189,6 @@ func (a *app) deleteByID(use, short, path string) *cobra.Command {
 	}
 }
 
-func (a *app) vaultCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "vault", Short: "See, seal and unseal the vault"}
-	for _, v := range []struct{ verb, short string }{{"seal", "Seal the vault: nothing but its status is answered"}, {"unseal", "Open the vault with its key file"}} {
-		cmd.AddCommand(&cobra.Command{
-			Use: v.verb, Short: v.short, Args: args(cobra.NoArgs),
-			RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
-				return a.stepUp(cmd, c, func() error {
-					s, err := client.Post[v1.VaultStatus](cmd.Context(), c, "/vault/"+v.verb, nil)
-					return one(cmd, a, s, err)
-				})
-			}),
-		})
-	}
-	cmd.AddCommand(&cobra.Command{
-		Use: "status", Short: "Say whether the vault is sealed", Args: args(cobra.NoArgs),
-		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
-			s, err := client.Get[v1.VaultStatus](cmd.Context(), c, "/vault/status", nil)
-			return one(cmd, a, s, err)
-		}),
-	}, vaultKeysCommand(a))
-	return cmd
-}
-
 func (a *app) checkoutCommand() *cobra.Command {
 	var account, reason string
 	cmd := &cobra.Command{

@@ -30,8 +30,8 @@ func initCommand() *cobra.Command {
 	var cfg server.Config
 	var organization, email string
 	cmd := &cobra.Command{
-		Use: "init", Short: "Make the key file, the first organization and its owner", Args: args(cobra.NoArgs),
-		Long: "Make the key file, the first organization and its owner, who also administers the instance. The owner's password is asked for, or taken from VAULTPAM_PASSWORD. Takes the settings of the server as well; run it once, before the first start.",
+		Use: "init", Short: "Make the vault with its seal, the first organization and its owner", Args: args(cobra.NoArgs),
+		Long: "Make the vault with its seal (a key file, unless --seal says otherwise; with shamir the shares are printed this once), the first organization and its owner, who also administers the instance. The owner's password is asked for, or taken from VAULTPAM_PASSWORD. Takes the settings of the server as well; run it once, before the first start.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := server.Load(cmd.Flags(), os.LookupEnv); err != nil {
 				return usageError{err}
@@ -50,6 +50,7 @@ func initCommand() *cobra.Command {
 		},
 	}
 	cfg.AddFlags(cmd.Flags())
+	cfg.Deal.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&organization, "organization", "", "name of the first organization")
 	cmd.Flags().StringVar(&email, "email", "", "e-mail of its owner")
 	return cmd

@@ -98,7 +98,9 @@ type Deps struct {
 type Vault interface {
 	Status() VaultStatus
 	Seal(ctx context.Context, a pam.Actor) error
-	Unseal(ctx context.Context, c identity.Client) error
+	// Unseal adds a share, if there is one, after dropping those that were given
+	// before, if reset says so; and opens the vault if that is enough.
+	Unseal(ctx context.Context, c identity.Client, share secret.Value, reset bool) error
 	KeyRotations // vaultkeys.go
 }
 
@@ -106,6 +108,8 @@ type Vault interface {
 type VaultStatus struct {
 	Sealed, Initialized bool
 	SealKind            string
+
+	Threshold, Shares, Progress int // where people open it together; else 0
 }
 
 // Idempotency keeps the answers of POST requests that carry a key.

@@ -233,7 +233,7 @@ func (a *API) routes() {
 
 	serve(a, route{"GET /vault/status", "Whether the vault is sealed", public, "", ok, whenSealed, nil}, a.getVault)
 	serve(a, route{"POST /vault/seal", "Seal the vault, for an administrator of the instance", person, "-", ok, sensitive, nil}, a.sealVault)
-	serve(a, route{"POST /vault/unseal", "Open the vault", public, "", ok, whenSealed | countLogin, nil}, a.unsealVault)
+	serve(a, route{"POST /vault/unseal", "Give a share of what opens the vault, or have its seal tried again", public, "", ok, whenSealed | countLogin | bodyOptional, typeOf[v1.UnsealIn]()}, a.unsealVault)
 	serve(a, route{"GET /vault/rotate-keys", "How far the rotation of keys is", person, "-", ok, 0, nil}, a.getKeyRotation)
 	serve(a, route{"POST /vault/rotate-keys", "Rotate the root key and the keys of organizations, for an administrator of the instance", person, "-", http.StatusAccepted, sensitive | bodyOptional, typeOf[v1.KeyRotationIn]()}, a.rotateKeys)
 }

@@ -59,7 +59,7 @@ func (l *login) config() *ssh.ServerConfig {
 		VerifiedPublicKeyCallback: l.proved,
 		ServerVersion:             "SSH-2.0-VaultPAM",
 	}
-	for _, k := range l.s.HostKeys {
+	for _, k := range l.s.HostKeys() {
 		c.AddHostKey(k)
 	}
 	return c

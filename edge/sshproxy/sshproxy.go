@@ -53,9 +53,10 @@ type Deps struct {
 	// Approvals lets people at a terminal wait for an approval; nil refuses
 	// them at once, like programs.
 	Approvals Approvals
-	HostKeys  []ssh.Signer
-	Proxies   edge.Proxies      // whose PROXY header is believed
-	Limiter   *edge.RateLimiter // passwords count as login attempts; nil limits nothing
+	HostKeys  func() []ssh.Signer // asked for each connection; there are some whenever Sealed says no
+	Sealed    func() bool         // whether the vault is sealed now: then nobody is let in; nil: never
+	Proxies   edge.Proxies        // whose PROXY header is believed
+	Limiter   *edge.RateLimiter   // passwords count as login attempts; nil limits nothing
 	Log       *slog.Logger
 	URL       func() string // under which people reach the console, without a slash at its end
 	Limits    Limits        // zero fields take the defaults
@@ -159,6 +160,10 @@ func (s *Server) serve(ctx context.Context, raw net.Conn, e *entry) {
 		return
 	}
 	s.gate.from(e, edge.Source(client))
+	if s.Sealed != nil && s.Sealed() {
+		turnAway(raw)
+		return
+	}
 	login := &login{s: s, ctx: ctx, from: client, extend: func(d time.Duration) { _ = raw.SetDeadline(time.Now().Add(d)) }}
 	sc, channels, requests, err := ssh.NewServerConn(raw, login.config())
 	if err != nil {

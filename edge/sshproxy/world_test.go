@@ -158,7 +158,7 @@ func newWorldBehind(t *testing.T, proxies edge.Proxies, limits ...sshproxy.Limit
 	signer, err := ssh.NewSignerFromKey(key)
 	w.must(err)
 	w.hostKey = signer.PublicKey()
-	d := sshproxy.Deps{Identity: w.ids, Door: w.broker, HostKeys: []ssh.Signer{signer}, Proxies: proxies, Log: log}
+	d := sshproxy.Deps{Identity: w.ids, Door: w.broker, HostKeys: func() []ssh.Signer { return []ssh.Signer{signer} }, Proxies: proxies, Log: log}
 	if len(limits) > 0 {
 		d.Limits = limits[0]
 	}

@@ -178,6 +178,10 @@ const (
 	VaultKeyRotationStarted  Type = "VAULT_KEY_ROTATION_STARTED"
 	VaultKeyRotationFinished Type = "VAULT_KEY_ROTATION_FINISHED"
 	VaultKeyRemoved          Type = "VAULT_KEY_REMOVED"
+	VaultShareGiven    Type = "VAULT_SHARE_GIVEN"
+	VaultSharesDropped Type = "VAULT_SHARES_DROPPED"
+	VaultUnsealFailed  Type = "VAULT_UNSEAL_FAILED"
+	VaultSealChanged   Type = "VAULT_SEAL_CHANGED"
 )
 
 // Spec is what the catalogue says of a type.
@@ -340,6 +344,10 @@ var Catalogue = []Spec{
 	{VaultKeyRotationStarted, title(VaultKeyRotationStarted), "instance"},
 	{VaultKeyRotationFinished, title(VaultKeyRotationFinished), "instance"},
 	{VaultKeyRemoved, title(VaultKeyRemoved), "instance"},
+	{VaultShareGiven, title(VaultShareGiven), "instance"},
+	{VaultSharesDropped, title(VaultSharesDropped), "instance"},
+	{VaultUnsealFailed, title(VaultUnsealFailed), "instance"},
+	{VaultSealChanged, title(VaultSealChanged), "instance"},
 }
 
 var specs = func() map[Type]Spec {

@@ -32,7 +32,8 @@ type consoleWorld struct {
 	Target   *consoleTarget `json:"target"`
 	IDP      *consoleIDP    `json:"idp"`
 	SAML     *consoleSAML   `json:"saml"`
-	LDAP     *consoleLDAP   `json:"ldap"` // of the scenario ldap alone
+	LDAP     *consoleLDAP   `json:"ldap"`   // of the scenario ldap alone
+	Shares   []string       `json:"shares"` // of the scenario shares alone: its vault is sealed
 }
 
 // consoleIDP is a provider that lets somebody in without asking; getting Person
@@ -120,7 +121,17 @@ func TestConsole(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) { // one after the other: a browser wants a core
-			p, sshd := startServer(t), target.StartSSHD(t)
+			var p *proc
+			var shares []string
+			if name == "shares" {
+				var said string
+				p, said = sealedServer(t, nil, "--seal", "shamir", "--shares", "3", "--threshold", "2")
+				p.args, shares = dropDeal(p.args), sharesIn(t, said)
+				p.start()
+			} else {
+				p = startServer(t)
+			}
+			sshd := target.StartSSHD(t)
 			key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(sshd.HostKeyLine))
 			must(t, err)
 			printed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, p.stdout.String()) }))
@@ -143,7 +154,7 @@ func TestConsole(t *testing.T) {
 			must(t, os.RemoveAll(shots))
 			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, printed.URL, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
-			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}, ldap})
+			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}, ldap, shares})
 			must(t, err)
 			within, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()

@@ -35,6 +35,18 @@ export function SignIn({ note }: { note?: string }) {
     document.title = `${t("shell.signIn")} · VaultPAM`;
   }, [t]);
 
+  // Whoever opens the vault has no login to find out by that it is sealed.
+  useEffect(() => {
+    let here = true;
+    void ok(api.GET("/api/v1/vault/status")).then(
+      (status) => here && status.sealed && setError(new ApiError(503, "VAULT_SEALED", "")),
+      () => undefined, // signing in says what is wrong
+    );
+    return () => {
+      here = false;
+    };
+  }, []);
+
   async function submit(e: FormEvent) {
     e.preventDefault();
     setBusy(true);

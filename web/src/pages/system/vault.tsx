@@ -43,7 +43,8 @@ export default function Vault() {
             <Fact label={t("system.state")}>
               <Badge tone={data.sealed ? "danger" : "good"}>{t(data.sealed ? "overview.sealed" : "overview.open")}</Badge>
             </Fact>
-            <Fact label={t("system.opens")}>{data.seal_kind === "keyfile" ? t("system.keyfile") : data.seal_kind}</Fact>
+            <Fact label={t("system.opens")}>{["keyfile", "shamir", "transit", "awskms", "pkcs11"].includes(data.seal_kind) ? t(`system.${data.seal_kind}`) : data.seal_kind}</Fact>
+            {data.threshold && <Fact label={t("system.shares")}>{t("system.sharesOf", { threshold: data.threshold, shares: data.shares })}</Fact>}
           </Facts>
         </Card>
       )}
