@@ -13,6 +13,7 @@ import { A } from "../../ui/link";
 import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { RotationCard } from "../rotations/card";
 import { CheckCard } from "./check";
 import { CredentialFields, type CredentialIn } from "./form";
 import { CredentialBadge } from "./list";
@@ -81,6 +82,7 @@ export default function AccountDetail() {
           </Facts>
         </Card>
         <CheckCard account={id} />
+        <RotationCard account={a} />
         <Card title={t("accounts.versions")}>
           {versions.error ? (
             <Problem error={versions.error} />
