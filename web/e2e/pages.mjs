@@ -35,7 +35,7 @@ async function fill(call) {
 function wrongTexts(language) {
   const out = [];
   const text = document.body.innerText;
-  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|members|approvals|reach|reviews|groups|invitations|provisioning|notifications|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|rotations|members|approvals|reach|reviews|groups|invitations|provisioning|notifications|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
     if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
   }
   if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
@@ -80,7 +80,7 @@ await run(async () => {
   const paths = [
     "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
-    "/accounts", "/accounts/new", "/accounts/import", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, "/approvals", `/approvals/${request.id}`, "/confirmations", `/confirmations/${waiting.id}`, "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
+    "/accounts", "/accounts/new", "/accounts/import", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, `/accounts/${account.id}/rotation`, "/accounts/rotations", "/accounts/health", "/approvals", `/approvals/${request.id}`, "/confirmations", `/confirmations/${waiting.id}`, "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
     "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/access", "/reviews", `/reviews/${review.id}`, "/profile/access", "/members", "/groups", `/groups/${group.id}`, "/invitations", "/organization", "/organization/sso", "/organization/sso/new", `/organization/sso/${provider.id}`, "/organization/sso/programs/new", "/organization/provisioning", "/organization/notifications", `/organization/notifications/${webhook.id}`, "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
     "/no-such-page", "/terminal",
   ];

@@ -13,6 +13,7 @@ import { A } from "../../ui/link";
 import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { RotationCard } from "../rotations/card";
 import { CheckCard } from "./check";
 import { CredentialFields, given, kinds, type CredentialIn } from "./form";
 import { Generate } from "./generate";
@@ -97,6 +98,7 @@ export default function AccountDetail() {
           </Facts>
         </Card>
         <CheckCard account={id} />
+        <RotationCard account={a} />
         <Versions account={id} changed={changed} />
         <History target={id} />
       </div>

@@ -8,6 +8,7 @@ import { Badge, Empty } from "../../ui/feedback";
 import { A, RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, ListBar, type Column } from "../../ui/table";
+import { AccountTabs } from "../rotations/tabs";
 
 export default function AccountList() {
   const { t } = useTranslation();
@@ -36,6 +37,7 @@ export default function AccountList() {
   return (
     <>
       <PageHead title={t("accounts.title")} lead={t("accounts.lead")} actions={create} />
+      <AccountTabs />
       <ListBar />
       <DataTable
         caption={t("accounts.title")}

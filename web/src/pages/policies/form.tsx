@@ -140,10 +140,9 @@ function Choices({ label, hideLabel, problem, options, chosen, onChange }: Choic
 type Hours = Schemas["ValidHours"];
 const office: Hours["windows"][number] = { days: ["mon", "tue", "wed", "thu", "fri"], from: "08:00", to: "18:00" };
 
-/** Hours of the week in a time zone. */
-function HoursField({ value, onChange, problems }: { value?: Hours; onChange: (h: Hours | undefined) => void; problems: Record<string, string> }) {
+/** Hours of the week in a time zone. field is how the API names them. */
+export function HoursField({ field = "conditions.time_window", value, onChange, problems }: { field?: string; value?: Hours; onChange: (h: Hours | undefined) => void; problems: Record<string, string> }) {
   const { t } = useTranslation();
-  const field = "conditions.time_window";
   const zones = [...new Set(["UTC", ...Intl.supportedValuesOf("timeZone"), ...(value ? [value.time_zone] : [])])];
   const change = (i: number, w: Partial<Hours["windows"][number]>) => onChange({ ...value!, windows: value!.windows.map((x, j) => (i === j ? { ...x, ...w } : x)) });
   return (

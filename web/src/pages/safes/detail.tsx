@@ -20,6 +20,7 @@ import { Gate, useGate } from "./gate";
 import { LaunchButton, LaunchTarget, mayLaunch } from "./launch";
 import { Members } from "./members";
 import { Reveal } from "./reveal";
+import { rotationWords } from "./rotation";
 import { useTargets } from "./targets";
 
 export default function SafeDetail() {
@@ -171,6 +172,7 @@ function Controls({ safe }: { safe: Schemas["Safe"] }) {
       <Fact label={t("safes.clipboard")}>{t(`safes.transfer.${safe.clipboard}`)}</Fact>
       <Fact label={t("safes.files")}>{t(`safes.transfer.${safe.file_transfer}`)}</Fact>
       <Fact label={t("safes.stepUp")}>{t(`safes.onOff.${safe.mfa_step_up ? "on" : "off"}`)}</Fact>
+      <Fact label={t("safes.rotation")}>{rotationWords(t, safe.rotation)}</Fact>
       <Fact label={t("safes.visibility")}>{t(`safes.visible.${safe.visibility}`)}</Fact>
       <Fact label={t("safes.slug")}>
         <code>{safe.slug}</code>

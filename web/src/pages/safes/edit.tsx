@@ -6,9 +6,10 @@ import { count, duration } from "../../format";
 import { VersionedForm } from "../../ui/form";
 import { PageHead } from "../../ui/page";
 import { SafeFields, type SafeIn } from "./form";
+import { rotationWords } from "./rotation";
 
 /** What of a Safe the form shows and sends. */
-const fields = ["name", "description", "bindings", "recording", "session_ttl_seconds", "checkout", "clipboard", "file_transfer", "mfa_step_up"] as const;
+const fields = ["name", "description", "bindings", "recording", "session_ttl_seconds", "checkout", "clipboard", "file_transfer", "mfa_step_up", "rotation"] as const;
 
 export default function EditSafe() {
   const { t } = useTranslation();
@@ -27,6 +28,7 @@ export default function EditSafe() {
         if (f === "clipboard" || f === "file_transfer") return t(`safes.transfer.${v as string}`);
         if (f === "session_ttl_seconds") return duration(v as number);
         if (f === "checkout") return onOff((v as SafeIn["checkout"])!.enabled!);
+        if (f === "rotation") return rotationWords(t, v as SafeIn["rotation"]);
         return f === "bindings" ? count((v as unknown[]).length) : undefined;
       }}
       read={() => api.GET("/api/v1/safes/{id}", { params: { path } })}

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { Button, IconButton } from "../../ui/button";
 import { Checkbox, Field, FieldSet, Input, Select, TextArea } from "../../ui/field";
+import { RotationRules } from "./rotation";
 
 export type SafeIn = Schemas["SafeIn"];
 
@@ -71,6 +72,7 @@ export function SafeFields({ value, onChange, problems, bindings }: { value: Saf
         ))}
         <Checkbox label={t("safes.stepUp")} hint={t("safes.stepUpHint")} checked={!!value.mfa_step_up} onChange={(e) => set({ mfa_step_up: e.target.checked })} />
       </FieldSet>
+      <RotationRules value={value.rotation ?? {}} onChange={(rotation) => set({ rotation })} problem={problems["rotation.interval_days"] ?? problems.rotation} />
     </div>
   );
 }
