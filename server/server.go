@@ -37,6 +37,7 @@ import (
 	usergroup "vaultpam/pam/group"
 	"vaultpam/pam/identity"
 	"vaultpam/pam/invitation"
+	"vaultpam/pam/lease"
 	"vaultpam/pam/org"
 	"vaultpam/pam/outbox"
 	"vaultpam/pam/provisioning"
@@ -48,6 +49,7 @@ import (
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
+	"vaultpam/pam/sshca"
 	"vaultpam/pam/sso"
 	"vaultpam/pam/stats"
 	"vaultpam/pam/webhook"
@@ -93,6 +95,8 @@ type Server struct {
 	audit         *audit.Log
 	broker        *broker.Broker
 	rotations     *rotation.Service
+	sshCA         *sshca.Service
+	leases        *lease.Service
 	limiter       *edge.RateLimiter // one for all edges: a login is a login
 	terminals     *webterm.Server
 	metrics       *metrics
@@ -221,6 +225,7 @@ func (s *Server) assemble() error {
 	s.requests = request.New(request.Deps{Store: s.db, Access: s.db.RequestAccess(s.rules.Rules), Sealer: s.vault, Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Letters: s.requestLetters})
 	s.reviews = review.New(review.Deps{Store: s.db, Decider: decider{s.policies}, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
 	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
+	s.sshCA = s.newSSHCA()
 	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)
 	blobs, err := blobfs.Open(s.cfg.Recordings, int64(s.cfg.SpaceReserveMiB)<<20)
 	if err != nil {
@@ -255,12 +260,13 @@ func (s *Server) assembleBroker() error {
 		}
 	}
 	s.broker = broker.New(broker.Deps{
-		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Sealed: func() bool { return s.vault.Status().Sealed },
+		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Issuer: s.sshCA, Leases: laterLeases{s}, Makers: makers(), Sealed: func() bool { return s.vault.Status().Sealed },
 		Recordings: s.recordings, Audit: s.db.Audit(), Scribe: s.scribe, Dialer: s.dialer(rules),
 		Targets: targets(), IDs: s.ids, Clock: s.clock, Log: s.log, Decided: s.metrics.decided,
 	})
 	s.db.Subscribe(s.broker.Changed)
 	s.assembleRotations()
+	s.assembleLeases()
 	return nil
 }
 
@@ -268,7 +274,7 @@ func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Rotations: s.rotations, Terminal: s.terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Rotations: s.rotations, SSHCA: s.sshCA, Leases: s.leases, Terminal: s.terminals,
 		Provisioning: s.provisioning,
 		Vault:        vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
@@ -347,6 +353,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("outbox", s.outbox.Run)
 	background.run("webhooks", s.webhooks.Run)
 	background.run("rotations", s.rotations.Run)
+	background.run("leases", s.revokeLeases)
 	background.run("memory", giveBack)
 	if s.demo != nil {
 		background.run("demo target", s.demo.Run)

@@ -54,7 +54,7 @@ func logIn(ctx context.Context, live *broker.Live) (*ssh.Client, error) {
 		HostKeys: live.HostKeys, Username: live.Username,
 		Login: func(ctx context.Context) (sshtarget.Credential, error) {
 			cred, err := live.Login(ctx)
-			return sshtarget.Credential{Username: live.Username, Password: cred.Password, PrivateKey: cred.PrivateKey}, err
+			return sshtarget.Credential{Username: live.Username, Password: cred.Password, PrivateKey: cred.PrivateKey, Certificate: cred.Certificate}, err
 		},
 	}
 	if live.AcceptFirst {
