@@ -33,6 +33,7 @@ func (w *world) CreateLease(_ context.Context, _ pam.OrgID, l Lease, _ int, e au
 	w.events = append(w.events, e.Type)
 	return nil
 }
+
 func (w *world) LeaseByID(_ context.Context, _ pam.OrgID, id pam.LeaseID) (Lease, error) {
 	return w.rows[id], nil
 }

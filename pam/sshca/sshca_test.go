@@ -35,7 +35,9 @@ func (m *memory) AddSSHAuthority(_ context.Context, _ pam.OrgID, a SealedAuthori
 	m.authorities, m.events = append(m.authorities, a), append(m.events, e)
 	return nil
 }
+
 func (m *memory) RemoveSSHAuthority(context.Context, pam.OrgID, int64, audit.Entry) error { return nil }
+
 func (m *memory) AddSSHCertificate(_ context.Context, _ pam.OrgID, c Certificate, _ time.Time, e audit.Entry) error {
 	m.certificates, m.events = append(m.certificates, c), append(m.events, e)
 	return nil
