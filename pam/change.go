@@ -17,6 +17,7 @@ const (
 	SubjectPolicy   Subject = "policy"   // a policy, or the Safes that it is assigned to
 	SubjectGrant    Subject = "grant"    // a grant; the id is that of its user
 	SubjectRequest  Subject = "request"  // an access request
+	SubjectKeys     Subject = "keys"     // an organization's keys in the vault; there is no id
 )
 
 // Change says that something committed which others may rest on. It carries

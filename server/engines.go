@@ -20,7 +20,9 @@ import (
 
 // targets are the protocols at which a credential can be tried and changed.
 func targets() map[pam.Protocol]broker.Target {
-	return map[pam.Protocol]broker.Target{pam.SSH: sshTarget{}, pam.Redis: redisEngine{}, pam.LDAP: ldapEngine{}}
+	return map[pam.Protocol]broker.Target{
+		pam.SSH: sshTarget{}, pam.PostgreSQL: postgresEngine, pam.MySQL: mysqlEngine, pam.Redis: redisEngine{}, pam.LDAP: ldapEngine{},
+	}
 }
 
 func peerOf(r resource.Resource) peer.TLS {

@@ -15,6 +15,7 @@ import (
 
 	"vaultpam/pam"
 	"vaultpam/pam/policy"
+	"vaultpam/vault"
 )
 
 // metrics counts what passes. Labels come from closed sets alone.
@@ -24,7 +25,8 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	vouchers  *prometheus.CounterVec
 	hooks     *prometheus.CounterVec
-	rotations *prometheus.CounterVec
+	rotations *prometheus.CounterVec // of credentials
+	rotation  *prometheus.GaugeVec   // of the vault's keys
 }
 
 func newMetrics(s *Server) *metrics {
@@ -35,11 +37,12 @@ func newMetrics(s *Server) *metrics {
 	m.decisions = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_broker_decisions_total", Help: "Decisions on launches and reveals by what they came to."}, []string{"action", "outcome"})
 	m.vouchers = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_sso_attempts_total", Help: "Sign-ins by a provider, and tokens of programs shown, by what they came to."}, []string{"what", "outcome"})
 	m.hooks = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_webhook_attempts_total", Help: "Attempts to tell a webhook of an event by what they came to; pending: it is tried again."}, []string{"status"})
+	m.rotation = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "vaultpam_vault_rotation_values", Help: "Values of the rotation of keys that this node runs or ran last: total, done, failed."}, []string{"count"})
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	m.registry.MustRegister(
-		m.requests, m.decisions, m.vouchers, m.hooks, m.rotations, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.decisions, m.vouchers, m.hooks, m.rotations, m.rotation, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("vaultpam_broker_sessions_live", "Sessions that are live on this node.", func() float64 {
 			if s.broker == nil {
 				return 0
@@ -80,6 +83,13 @@ func (m *metrics) decided(a policy.Action, d policy.Decision) {
 		outcome = "step_up"
 	}
 	m.decisions.WithLabelValues(string(a), outcome).Inc()
+}
+
+// rotated shows how far a rotation of keys is.
+func (m *metrics) rotated(s vault.RotationStep) {
+	m.rotation.WithLabelValues("total").Set(float64(s.Total))
+	m.rotation.WithLabelValues("done").Set(float64(s.Done))
+	m.rotation.WithLabelValues("failed").Set(float64(s.Failed))
 }
 
 // told counts one attempt to tell a webhook.

@@ -17,7 +17,7 @@ func (s *Server) assembleRotations() {
 	}
 	s.rotations = rotation.New(rotation.Deps{
 		Store: s.db, Door: s.broker, Sealed: func() bool { return s.vault.Status().Sealed }, Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Log: s.log,
-		Node: s.broker.Node(), Silent: silent, AtOnce: s.cfg.RotationConcurrency, Observe: s.metrics.rotated,
+		Node: s.broker.Node(), Silent: silent, AtOnce: s.cfg.RotationConcurrency, Observe: s.metrics.credential,
 	})
 }
 
@@ -26,4 +26,4 @@ func newRotationMetrics() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vaultpam_credential_outcomes_total", Help: "Rotations and checks of credentials by what they came to."}, []string{"what", "outcome"})
 }
 
-func (m *metrics) rotated(what, outcome string) { m.rotations.WithLabelValues(what, outcome).Inc() }
+func (m *metrics) credential(what, outcome string) { m.rotations.WithLabelValues(what, outcome).Inc() }

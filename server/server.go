@@ -243,6 +243,7 @@ func (s *Server) assemble() error {
 	s.metrics = newMetrics(s)
 	s.db.Subscribe(s.identity.Changed)
 	s.db.Subscribe(s.rules.Changed)
+	s.db.Subscribe(s.keysChanged)
 	return nil
 }
 
@@ -273,7 +274,7 @@ func (s *Server) assembleBroker() error {
 func (s *Server) api(digestKey secret.Value) *httpapi.API {
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
-		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Checkouts: s.checkouts,
+		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Imports: account.NewImporter(s.accounts, importPlaces{s.resources}), Checkouts: s.checkouts,
 		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Rotations: s.rotations, SSHCA: s.sshCA, Leases: s.leases, Terminal: s.terminals,
 		Provisioning: s.provisioning,
 		Vault:        vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
@@ -349,6 +350,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("broker", func(ctx context.Context) error { s.broker.Run(ctx); return nil })
 	background.run("identity", s.identity.Run)
 	background.run("jobs", s.jobs)
+	background.run("vault keys", s.turnKeys)
 	background.run("providers", s.readProviders)
 	background.run("outbox", s.outbox.Run)
 	background.run("webhooks", s.webhooks.Run)

@@ -16,6 +16,7 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/identity"
+	"vaultpam/store"
 	"vaultpam/vault"
 	"vaultpam/vault/sealfile"
 )
@@ -135,6 +136,9 @@ func (s *Server) randomKey(ctx context.Context, name, purpose string) (secret.Va
 // first start and kept sealed in the database. Of two nodes that make it at
 // once, one wins, and both read that one back.
 func (s *Server) instanceSecret(ctx context.Context, name, purpose string, generate func() ([]byte, error)) (secret.Value, error) {
+	if store.SecretPurpose(name) != purpose {
+		return secret.Value{}, errors.New("a rotation of keys would not know it: " + name)
+	}
 	binding := pam.Binding{Org: pam.InstanceOrg, Purpose: purpose, Object: name, Version: 1}
 	sealed, err := s.db.InstanceSecret(ctx, name)
 	if pam.Is(err, pam.NotFound) {

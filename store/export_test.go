@@ -25,3 +25,20 @@ func (db *DB) Count(ctx context.Context, text string, args ...any) (int64, error
 }
 
 func WithMigrations(o Options, files fs.FS) Options { o.migrations = files; return o }
+
+// SealedTables are the places that a rotation of keys knows.
+func SealedTables() (out []string) {
+	for _, p := range sealedPlaces {
+		out = append(out, p.table)
+	}
+	return out
+}
+
+func (db *DB) Bytes(ctx context.Context, text string, args ...any) ([]byte, error) {
+	return one(ctx, db, scalar[[]byte], text, args...)
+}
+
+// ByteColumns lists table.column of every column of bytes, of SQLite.
+func (db *DB) ByteColumns(ctx context.Context) ([]string, error) {
+	return list(ctx, db, scalar[string], `SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.type = 'BYTEA' ORDER BY 1`)
+}

@@ -97,3 +97,9 @@ func (db *DB) FailRecording(ctx context.Context, org pam.OrgID, id pam.Recording
 			[]any{reason, micros(endedAt), micros(endedAt), day, string(org), string(id)}, recordingExists, string(org), string(id))
 	}, e)
 }
+
+// RecordingKey is recording.Store's.
+func (db *DB) RecordingKey(ctx context.Context, org pam.OrgID, id pam.RecordingID) ([]byte, error) {
+	b, err := one(ctx, db, scalar[[]byte], `SELECT sealed FROM recording_keys WHERE org_id = ? AND recording_id = ?`, string(org), string(id))
+	return b, db.failed("read the key of a recording", err)
+}

@@ -148,3 +148,17 @@ func (db *DB) DeleteResource(ctx context.Context, org pam.OrgID, id pam.Resource
 			[]any{org, id, version, version}, `SELECT 1 FROM resources WHERE org_id = ? AND resource_id = ?`, org, id)
 	}, e)
 }
+
+// MatchResources lists up to two resources that ref (an id or a slug) names, or
+// without one that are at the type, host and port.
+func (db *DB) MatchResources(ctx context.Context, org pam.OrgID, ref string, t pam.Protocol, host string, port int) ([]resource.Resource, error) {
+	const text = `SELECT ` + resourceColumns + ` FROM resources r WHERE r.org_id = ? AND `
+	var out []resource.Resource
+	var err error
+	if ref != "" {
+		out, err = list(ctx, db, scanResource, text+`(r.resource_id = ? OR r.slug = ?) ORDER BY r.resource_id LIMIT 2`, org, ref, ref)
+	} else {
+		out, err = list(ctx, db, scanResource, text+`r.type = ? AND r.host = ? AND r.port = ? ORDER BY r.resource_id LIMIT 2`, org, t, host, port)
+	}
+	return out, db.failed("match resources", err)
+}

@@ -23,9 +23,9 @@ import (
 	"vaultpam/store"
 )
 
-// errKilled is what a process that was killed meets: nothing it does has an
+// errDead is what a process that was killed meets: nothing it does has an
 // effect any more.
-var errKilled = errors.New("killed")
+var errDead = errors.New("killed")
 
 // simulated is a target in memory, as the Door of rotations, that loses
 // connections and answers by chance, and a process that dies at one of its
@@ -61,7 +61,7 @@ func (s *simulated) step() error {
 	}
 	s.dieIn--
 	if s.dead {
-		return errKilled
+		return errDead
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (s *simulated) Apply(_ context.Context, sub rotation.Subject, c rotation.Ch
 		}
 		return nil
 	})
-	return touched || errors.Is(err, errKilled), err
+	return touched || errors.Is(err, errDead), err
 }
 
 func (s *simulated) Retire(_ context.Context, sub rotation.Subject, c rotation.Change) error {
@@ -242,7 +242,7 @@ func TestOneKnownVersionLogsInHoweverRotationsAreInterrupted(t *testing.T) {
 				p := s.process(w, 4)
 				if _, err := p.Start(t.Context(), w.admin, acc.ID); err == nil {
 					rotations++
-				} else if !pam.Is(err, pam.Conflict) && !errors.Is(err, errKilled) {
+				} else if !pam.Is(err, pam.Conflict) && !errors.Is(err, errDead) {
 					t.Fatal(err)
 				}
 				for range 6 {

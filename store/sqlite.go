@@ -88,8 +88,9 @@ func openSQLitePool(path string, size int, pragmas ...string) (*sql.DB, error) {
 
 func newSQLiteWriter(ctx context.Context, db *DB, path string, lock *os.File, migrations fs.FS) (*sqliteWriter, error) {
 	// The limit cuts the write-ahead log back after a burst; a checkpoint every
-	// 4,000 pages instead of 1,000 writes the busy pages a fourth as often.
-	pool, err := openSQLitePool(path, 1, "journal_size_limit(67108864)")
+	// 4,000 pages instead of 1,000 writes the busy pages a fourth as often. What
+	// is deleted is overwritten: a purged secret is not to be found in its page.
+	pool, err := openSQLitePool(path, 1, "journal_size_limit(67108864)", "secure_delete(1)")
 	if err != nil {
 		return nil, err
 	}

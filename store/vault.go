@@ -34,16 +34,20 @@ func (s vaultKeys) InitVault(ctx context.Context, m vault.Meta) error {
 func (s vaultKeys) OrgKeys(ctx context.Context, org pam.OrgID) ([]vault.OrgKey, error) {
 	keys, err := list(ctx, s.db, func(r row) (vault.OrgKey, error) {
 		k := vault.OrgKey{Org: org}
-		err := r.Scan(&k.Version, &k.Wrapped, intoTime(&k.CreatedAt))
+		err := r.Scan(&k.Version, &k.Wrapped, intoTime(&k.CreatedAt), &k.Uses, intoTime(&k.IdleSince))
 		return k, err
-	}, `SELECT version, wrapped, created_at FROM vault_org_keys WHERE org_id = ? ORDER BY version`, string(org))
+	}, `SELECT version, wrapped, created_at, uses, idle_since FROM vault_org_keys WHERE org_id = ? ORDER BY version`, string(org))
 	return keys, s.db.failed("read organization keys", err)
 }
 
 // AddOrgKey keeps a key; Conflict if there is one of this version.
 func (s vaultKeys) AddOrgKey(ctx context.Context, k vault.OrgKey) error {
-	return s.add(ctx, "keep organization key", `INSERT INTO vault_org_keys (org_id, version, wrapped, created_at) VALUES (?, ?, ?, ?)`,
-		string(k.Org), int64(k.Version), k.Wrapped, micros(k.CreatedAt))
+	return s.db.write(ctx, "keep organization key", func(ctx context.Context, tx *Tx) error {
+		tx.changed(k.Org, pam.SubjectKeys, "")
+		_, err := tx.exec(ctx, `INSERT INTO vault_org_keys (org_id, version, wrapped, created_at) VALUES (?, ?, ?, ?)`,
+			string(k.Org), int64(k.Version), k.Wrapped, micros(k.CreatedAt))
+		return err
+	})
 }
 
 // SigningKey returns org's key; NotFound if there is none.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"sync/atomic"
+	"time"
 
 	"vaultpam/pam"
 )
@@ -82,6 +84,11 @@ func UnwrapWith(key, wrapped, ad []byte) (plaintext []byte, ok bool) {
 type ring struct {
 	keys   map[uint32]cipher.AEAD
 	newest uint32
+
+	// Of organization keys only: when the rows were read last, and how often
+	// the newest key may still seal before more is to be reserved.
+	checked time.Time
+	left    atomic.Int64
 }
 
 func (r *ring) add(version uint32, key cipher.AEAD) {
@@ -89,7 +96,10 @@ func (r *ring) add(version uint32, key cipher.AEAD) {
 		r.keys = map[uint32]cipher.AEAD{}
 	}
 	r.keys[version] = key
-	r.newest = max(r.newest, version)
+	if version > r.newest {
+		r.newest = version
+		r.left.Store(0)
+	}
 }
 
 // get returns a version, the newest one for 0, and nil if there is none.
@@ -166,10 +176,15 @@ func newOrgKey(roots *ring, random io.Reader, org pam.OrgID, version uint32) ([]
 	if _, err := io.ReadFull(random, fresh); err != nil {
 		return nil, err
 	}
+	return wrapOrgKey(roots, org, version, fresh[:keySize], fresh[keySize:]), nil
+}
+
+// wrapOrgKey wraps with the newest root key.
+func wrapOrgKey(roots *ring, org pam.OrgID, version uint32, key, nonce []byte) []byte {
 	rootVersion, root := roots.get(0)
 	out := make([]byte, 0, orgKeySize)
 	out = binary.BigEndian.AppendUint32(append(out, 1), rootVersion)
-	return appendSealed(out, root, fresh[keySize:], fresh[:keySize], orgKeyAD(org, version, rootVersion)), nil
+	return appendSealed(out, root, nonce, key, orgKeyAD(org, version, rootVersion))
 }
 
 // Why an organization key does not open.
@@ -180,6 +195,16 @@ var (
 )
 
 func openOrgKey(roots *ring, org pam.OrgID, version uint32, wrapped []byte) (cipher.AEAD, error) {
+	key, err := unwrapOrgKey(roots, org, version, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return newGCM(key)
+}
+
+// unwrapOrgKey returns the key itself, which the caller clears.
+func unwrapOrgKey(roots *ring, org pam.OrgID, version uint32, wrapped []byte) ([]byte, error) {
 	if version == 0 || len(wrapped) != orgKeySize || wrapped[0] != 1 {
 		return nil, ErrKeyFormat
 	}
@@ -192,6 +217,5 @@ func openOrgKey(roots *ring, org pam.OrgID, version uint32, wrapped []byte) (cip
 	if !ok {
 		return nil, ErrKeyMoved
 	}
-	defer clear(key)
-	return newGCM(key)
+	return key, nil
 }

@@ -49,6 +49,8 @@ type OrgKey struct {
 	Version   uint32 // from 1; the highest one seals
 	Wrapped   []byte // names the root key that wraps it
 	CreatedAt time.Time
+	Uses      int64     // how often it has sealed, at most; the store counts
+	IdleSince time.Time // since when nothing names it; zero while something may
 }
 
 // SigningKey is an organization's ed25519 key; its seed is sealed like any
@@ -69,6 +71,7 @@ type KeyStore interface {
 	AddOrgKey(ctx context.Context, k OrgKey) error
 	SigningKey(ctx context.Context, org pam.OrgID) (SigningKey, error) // NotFound
 	AddSigningKey(ctx context.Context, k SigningKey) error
+	KeyChanges // rotate.go
 }
 
 // Status says whether secrets can be reached.
@@ -90,11 +93,14 @@ type Vault struct {
 	// key is no longer in use, and nobody holds it while waiting for the
 	// store: so Lock may clear the keys, and never waits long.
 	mu          sync.RWMutex
-	roots       *ring // nil while sealed
+	roots       *ring  // nil while sealed
+	wrapped     []byte // what roots was unwrapped from
 	rings       map[pam.OrgID]*ring
 	signing     map[pam.OrgID]ed25519.PrivateKey
 	public      map[pam.OrgID]ed25519.PublicKey // proved by their private halves
 	initialized bool
+
+	reserving sync.Mutex // one reservation of uses at a time; rotate.go
 }
 
 // New makes a sealed vault. random must be safe for concurrent use; it is
@@ -161,7 +167,7 @@ func (v *Vault) Unseal(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.roots.wipe()
-	v.roots = roots
+	v.roots, v.wrapped = roots, meta.Root
 	return nil
 }
 
@@ -245,6 +251,9 @@ func (v *Vault) useLoaded(org pam.OrgID, version uint32, f func(uint32, cipher.A
 	if v.roots == nil {
 		return false, errSealed
 	}
+	if version == 0 && !v.rings[org].maySeal(v.clock.Now()) {
+		return false, nil
+	}
 	version, key := v.rings[org].get(version)
 	if key == nil {
 		return false, nil
@@ -255,6 +264,7 @@ func (v *Vault) useLoaded(org pam.OrgID, version uint32, f func(uint32, cipher.A
 // load reads org's keys, and makes the first one if any will do and there is
 // none. It returns ErrNoKey when version is not among them.
 func (v *Vault) load(ctx context.Context, org pam.OrgID, version uint32) error {
+	began := v.clock.Now()
 	rows, err := v.store.OrgKeys(ctx, org)
 	if err != nil {
 		return err
@@ -269,10 +279,23 @@ func (v *Vault) load(ctx context.Context, org pam.OrgID, version uint32) error {
 			return err
 		}
 	}
-	return v.keep(org, rows, version)
+	err = v.keep(org, rows, version, began)
+	if errors.Is(err, ErrKeyRoot) { // another node has added a root key
+		if err = v.reloadRoots(ctx); err == nil {
+			err = v.keep(org, rows, version, began)
+		}
+	}
+	if err != nil || version != 0 {
+		return err
+	}
+	return v.reserve(ctx, org)
 }
 
 func (v *Vault) addFirstKey(ctx context.Context, org pam.OrgID) error {
+	// A root key that this node has not heard of may be about to go.
+	if err := v.reloadRoots(ctx); err != nil {
+		return err
+	}
 	wrapped, err := v.wrapNewKey(org, 1)
 	if err != nil {
 		return err
@@ -295,9 +318,10 @@ func (v *Vault) wrapNewKey(org pam.OrgID, version uint32) ([]byte, error) {
 
 // keep opens the rows and adds them to org's ring. What is in the ring stays,
 // so that a row that vanishes or changes while the vault is open cannot turn
-// it back to an older key. One bad row spoils the rest: without it an older
-// key might seal.
-func (v *Vault) keep(org pam.OrgID, rows []OrgKey, version uint32) error {
+// it back to an older key; but an older one that a newer row has outlived was
+// taken away by a rotation. One bad row spoils the rest: without it an older
+// key might seal. The rows were read after began.
+func (v *Vault) keep(org pam.OrgID, rows []OrgKey, version uint32, began time.Time) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.roots == nil {
@@ -322,6 +346,8 @@ func (v *Vault) keep(org pam.OrgID, rows []OrgKey, version uint32) error {
 	for n, key := range fresh.keys {
 		old.add(n, key)
 	}
+	old.dropBut(rows)
+	old.checked = began
 	if _, key := old.get(version); key == nil {
 		return ErrNoKey
 	}

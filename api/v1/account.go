@@ -131,3 +131,45 @@ type CredentialCheck struct {
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
 }
+
+// AccountImportIn brings in many accounts: as rows, or as a CSV file.
+type AccountImportIn struct {
+	DryRun          bool               `json:"dry_run,omitempty" doc:"Say what would become of each row, and change nothing"`
+	CreateResources bool               `json:"create_resources,omitempty" doc:"Make the resources that are not there"`
+	Update          bool               `json:"update,omitempty" doc:"Store a new version for accounts that have a credential; otherwise they are skipped"`
+	CSV             string             `json:"csv,omitempty" maxLength:"921600" writeOnly:"true" doc:"Instead of rows; docs/accounts.md lists the columns"`
+	Rows            []AccountImportRow `json:"rows,omitempty" maxItems:"500" nullable:"false"`
+}
+
+// AccountImportRow is one account that is to be there.
+type AccountImportRow struct {
+	Name       string        `json:"name,omitempty" doc:"The username and the host, if it is left out"`
+	Username   string        `json:"username,omitempty"`
+	Credential *CredentialIn `json:"credential,omitempty"`
+	Resource   string        `json:"resource,omitempty" doc:"An id or a slug, instead of an address"`
+	URL        string        `json:"url,omitempty" doc:"As ssh://host:port; of it, type, host and port are taken"`
+	Type       string        `json:"type,omitempty"`
+	Host       string        `json:"host,omitempty"`
+	Port       int           `json:"port,omitempty" minimum:"0" maximum:"65535"`
+}
+
+// AccountImport is what became of an import, or would become.
+type AccountImport struct {
+	DryRun  bool                  `json:"dry_run"`
+	Created int                   `json:"created"`
+	Updated int                   `json:"updated"`
+	Skipped int                   `json:"skipped"`
+	Failed  int                   `json:"failed"`
+	Rows    []AccountImportResult `json:"rows" nullable:"false"`
+}
+
+// AccountImportResult is the outcome of one row.
+type AccountImportResult struct {
+	Row             int       `json:"row" doc:"From 1"`
+	Action          string    `json:"action" enum:"create,update,skip,error"`
+	Name            string    `json:"name,omitempty" doc:"Not of a row in error, where it may be anything"`
+	AccountID       string    `json:"account_id,omitempty"`
+	ResourceID      string    `json:"resource_id,omitempty"`
+	CreatesResource bool      `json:"creates_resource,omitempty"`
+	Details         []Problem `json:"details,omitempty"`
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -224,41 +223,4 @@ func (a *app) safesCommand() *cobra.Command {
 
 func (a *app) resourcesCommand() *cobra.Command {
 	return resources.command(a, resources.action(a, "probe", "See whether a resource answers, and its host key"))
-}
-
-func (a *app) accountsCommand() *cobra.Command {
-	return accounts.command(a, accounts.action(a, "check", "Log in with an account's credential, and out"), a.credentialCommand(), a.rotateCommand(), a.rotationCommand())
-}
-
-// credentialFrom reads a key from a file, or asks for a password.
-func credentialFrom(keyFile, prompt string) (v1.CredentialIn, error) {
-	if keyFile != "" {
-		text, err := os.ReadFile(keyFile)
-		return v1.CredentialIn{Kind: "ssh_key", PrivateKey: string(text)}, err
-	}
-	value, err := askSecret(prompt)
-	if err == nil && value == "" {
-		err = errors.New("an empty password is not taken")
-	}
-	return v1.CredentialIn{Kind: "password", Value: value}, err
-}
-
-func (a *app) credentialCommand() *cobra.Command {
-	var keyFile string
-	cmd := &cobra.Command{
-		Use: "set-credential ID|SLUG", Short: "Put a new password or key into the vault", Args: args(cobra.ExactArgs(1)),
-		Long: "Put a new password, asked for or read from standard input, or with --private-key a key, into the vault. A secret is never taken from the command line, where other processes see it.",
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			in, err := credentialFrom(keyFile, "New password: ")
-			if err != nil {
-				return err
-			}
-			return accounts.with(cmd, a, argv[0], func(c *client.Client, id string) error {
-				v, err := client.Put[v1.Credential](cmd.Context(), c, "/accounts/"+id+"/credential", in)
-				return one(cmd, a, v, err)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&keyFile, "private-key", "", "file with a private key, instead of a password")
-	return cmd
 }

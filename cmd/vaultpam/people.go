@@ -208,7 +208,7 @@ func (a *app) vaultCommand() *cobra.Command {
 			s, err := client.Get[v1.VaultStatus](cmd.Context(), c, "/vault/status", nil)
 			return one(cmd, a, s, err)
 		}),
-	})
+	}, vaultKeysCommand(a))
 	return cmd
 }
 

@@ -72,7 +72,7 @@ func (a *app) rotateCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			var in v1.RotateIn
 			if upload || keyFile != "" {
-				secret, err := credentialFrom(keyFile, "Present password: ")
+				secret, err := newCredential("", keyFile, "", "", false)
 				if err != nil {
 					return err
 				}

@@ -108,7 +108,7 @@ func (a *API) listVersions(ctx context.Context, actor pam.Actor, in *ByID) (*ans
 // byVersion names one version of an account's credential.
 type byVersion struct {
 	ByID
-	N int64 `path:"n" minimum:"1"`
+	N int64 `path:"n" minimum:"0"`
 }
 
 func (a *API) deleteVersion(ctx context.Context, actor pam.Actor, in *byVersion) (*nothing, error) {

@@ -70,6 +70,7 @@ type Deps struct {
 	Safes         *safe.Service
 	Resources     *resource.Service
 	Accounts      *account.Service
+	Imports       *account.Importer
 	Checkouts     *checkout.Service
 	Confirmations *confirmation.Service
 	Policies      *rulebook.Service
@@ -102,6 +103,7 @@ type Vault interface {
 	Status() VaultStatus
 	Seal(ctx context.Context, a pam.Actor) error
 	Unseal(ctx context.Context, c identity.Client) error
+	KeyRotations // vaultkeys.go
 }
 
 // VaultStatus says whether secrets can be reached.

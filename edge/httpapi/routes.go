@@ -134,6 +134,7 @@ func (a *API) routes() {
 
 	serve(a, route{"GET /accounts", "The accounts that you may see", member, "accounts:read", ok, 0, nil}, a.listAccounts)
 	serve(a, route{"POST /accounts", "Create an account", member, "accounts:write", created, 0, typeOf[v1.AccountIn]()}, a.postAccount)
+	serve(a, route{"POST /accounts/import", "Bring in many accounts, or see what that would do", member, "-", ok, sensitive, typeOf[v1.AccountImportIn]()}, a.importAccounts)
 	serve(a, route{"GET /accounts/{id}", "One account", member, "accounts:read", ok, 0, nil}, a.getAccount)
 	serve(a, route{"PATCH /accounts/{id}", "Change an account", member, "accounts:write", ok, 0, typeOf[v1.AccountPatch]()}, a.patchAccount)
 	serve(a, route{"DELETE /accounts/{id}", "Delete an account", member, "accounts:write", none, 0, nil}, a.deleteAccount)
@@ -241,4 +242,6 @@ func (a *API) routes() {
 	serve(a, route{"GET /vault/status", "Whether the vault is sealed", public, "", ok, whenSealed, nil}, a.getVault)
 	serve(a, route{"POST /vault/seal", "Seal the vault, for an administrator of the instance", person, "-", ok, sensitive, nil}, a.sealVault)
 	serve(a, route{"POST /vault/unseal", "Open the vault", public, "", ok, whenSealed | countLogin, nil}, a.unsealVault)
+	serve(a, route{"GET /vault/rotate-keys", "How far the rotation of keys is", person, "-", ok, 0, nil}, a.getKeyRotation)
+	serve(a, route{"POST /vault/rotate-keys", "Rotate the root key and the keys of organizations, for an administrator of the instance", person, "-", http.StatusAccepted, sensitive | bodyOptional, typeOf[v1.KeyRotationIn]()}, a.rotateKeys)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"strconv"
 
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
@@ -17,29 +18,37 @@ import (
 const maxRaces = 5
 
 // chosen returns an account of which the actor may do the action to the
-// credential. It takes a manager of each Safe that binds the account, or its
-// creator while none does, who authenticated just now: whoever chooses the
-// secret has it, and whoever purges one takes it from all.
+// credential, and who authenticated just now: whoever chooses the secret has
+// it, and whoever purges one takes it from all.
 func (s *Service) chosen(ctx context.Context, op string, a pam.Actor, id pam.AccountID, action policy.Action) (Account, error) {
 	cur, err := s.ByID(ctx, a, id)
 	if err != nil {
 		return Account{}, pam.Wrap(op, err)
 	}
-	holders, err := s.store.Holders(ctx, a.Org, id, a.User, s.clock.Now())
-	if err != nil {
-		return Account{}, pam.Wrap(op, err)
-	}
-	if len(holders) == 0 {
-		if !policy.Allowed(action, policy.Of(a, "").Owning(cur.CreatedBy == a.User)) {
-			return Account{}, pam.Errorf(pam.Denied, op, "Only the account's creator may do this to its credential while it is in no Safe.")
-		}
-	} else if slices.ContainsFunc(holders, func(h Holder) bool { return !policy.Allowed(action, policy.Of(a, h.Role)) }) {
-		return Account{}, pam.Errorf(pam.Denied, op, "Only a manager of each Safe that holds the account may do this to its credential.")
+	if err := s.mayChoose(ctx, op, a, cur, action); err != nil {
+		return Account{}, err
 	}
 	if !a.Fresh(s.clock.Now()) {
 		return Account{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
 	}
 	return cur, nil
+}
+
+// mayChoose lets a manager of each Safe that binds the account, or its creator
+// while none does.
+func (s *Service) mayChoose(ctx context.Context, op string, a pam.Actor, cur Account, action policy.Action) error {
+	holders, err := s.store.Holders(ctx, a.Org, cur.ID, a.User, s.clock.Now())
+	if err != nil {
+		return pam.Wrap(op, err)
+	}
+	if len(holders) == 0 {
+		if !policy.Allowed(action, policy.Of(a, "").Owning(cur.CreatedBy == a.User)) {
+			return pam.Errorf(pam.Denied, op, "Only the account's creator may do this to its credential while it is in no Safe.")
+		}
+	} else if slices.ContainsFunc(holders, func(h Holder) bool { return !policy.Allowed(action, policy.Of(a, h.Role)) }) {
+		return pam.Errorf(pam.Denied, op, "Only a manager of each Safe that holds the account may do this to its credential.")
+	}
+	return nil
 }
 
 // SetCredential stores a new version, promotes it and wipes c.
@@ -75,9 +84,9 @@ func (p GenerationPolicy) described() map[string]any {
 	case p.Kind == SSHKey:
 		return map[string]any{"algorithm": p.algorithm()}
 	case p.Passphrase != nil:
-		return map[string]any{"words": p.Passphrase.words(), "bits": int(p.Bits())}
+		return map[string]any{"words": int64(p.Passphrase.words()), "bits": int64(p.Bits())}
 	}
-	return map[string]any{"length": p.length(), "bits": int(p.Bits())}
+	return map[string]any{"length": int64(p.length()), "bits": int64(p.Bits())}
 }
 
 // set stores a version of the credential of cur and promotes it.
@@ -176,8 +185,28 @@ func (s *Service) PurgeOld(ctx context.Context, a pam.Actor, id pam.AccountID, k
 }
 
 func (s *Service) purge(ctx context.Context, op string, a pam.Actor, cur Account, versions []int64) error {
-	e := s.entry(a, audit.CredentialPurged, cur, map[string]any{"versions": versions})
+	e := s.entry(a, audit.CredentialPurged, cur, map[string]any{"versions": ranges(versions), "count": int64(len(versions))})
 	return pam.Wrap(op, s.store.PurgeCredentials(ctx, a.Org, cur.ID, versions, a.User, s.clock.Now(), e))
+}
+
+// maxRanges bounds what an event says; how many there are, it says anyway.
+const maxRanges = 50
+
+// ranges writes numbers that descend, as "7-9" and "5".
+func ranges(numbers []int64) []string {
+	var out []string
+	for i := 0; i < len(numbers) && len(out) < maxRanges; i++ {
+		last := numbers[i]
+		for i+1 < len(numbers) && numbers[i+1] == numbers[i]-1 {
+			i++
+		}
+		if text := strconv.FormatInt(last, 10); numbers[i] != last {
+			out = append(out, strconv.FormatInt(numbers[i], 10)+"-"+text)
+		} else {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // Promote makes an old version the one that logs in: it says that the target

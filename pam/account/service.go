@@ -63,10 +63,14 @@ func (s Settings) check(op string) error {
 // Create makes an account, with its first credential if c is not nil, and
 // wipes c. Owners and admins may. An empty slug is made from the name.
 func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, c *NewCredential) (Account, error) {
-	const op = "create account"
 	if c != nil {
 		defer c.Wipe()
 	}
+	return s.create(ctx, "create account", a, in, c, map[string]any{"username": in.Username})
+}
+
+// create is Create with what the event says.
+func (s *Service) create(ctx context.Context, op string, a pam.Actor, in Settings, c *NewCredential, metadata map[string]any) (Account, error) {
 	if !policy.Allowed(policy.AccountCreate, policy.Of(a, "")) {
 		return Account{}, &pam.Error{Kind: pam.Denied, Op: op}
 	}
@@ -79,7 +83,6 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings, c *NewCr
 		CreatedBy: a.User, CreatedAt: now, UpdatedAt: now,
 	}
 	var first *SealedVersion
-	metadata := map[string]any{"username": in.Username}
 	if c != nil {
 		at, err := s.store.ResourceType(ctx, a.Org, in.ResourceID)
 		if err != nil {

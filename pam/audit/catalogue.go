@@ -181,6 +181,10 @@ const (
 	VaultInitialized Type = "VAULT_INITIALIZED"
 	VaultSealed      Type = "VAULT_SEALED"
 	VaultUnsealed    Type = "VAULT_UNSEALED"
+
+	VaultKeyRotationStarted  Type = "VAULT_KEY_ROTATION_STARTED"
+	VaultKeyRotationFinished Type = "VAULT_KEY_ROTATION_FINISHED"
+	VaultKeyRemoved          Type = "VAULT_KEY_REMOVED"
 )
 
 // Spec is what the catalogue says of a type.
@@ -347,6 +351,9 @@ var Catalogue = []Spec{
 	{VaultInitialized, title(VaultInitialized), "instance"},
 	{VaultSealed, title(VaultSealed), "instance"},
 	{VaultUnsealed, title(VaultUnsealed), "instance"},
+	{VaultKeyRotationStarted, title(VaultKeyRotationStarted), "instance"},
+	{VaultKeyRotationFinished, title(VaultKeyRotationFinished), "instance"},
+	{VaultKeyRemoved, title(VaultKeyRemoved), "instance"},
 }
 
 var specs = func() map[Type]Spec {

@@ -66,15 +66,17 @@ func (u FactorUse) Kind() FactorKind {
 	return TOTP
 }
 
+// TOTPPurpose binds the secrets of authenticator apps.
+const TOTPPurpose = "identity.totp"
+
 const (
-	totpPurpose   = "identity.totp"
 	maxFactors    = 10
 	recoveryCodes = 10
 	issuer        = "VaultPAM"
 )
 
 func factorBinding(u User, id pam.FactorID) pam.Binding {
-	return pam.Binding{Org: u.HomeOrg, Purpose: totpPurpose, Object: string(id), Version: 1}
+	return pam.Binding{Org: u.HomeOrg, Purpose: TOTPPurpose, Object: string(id), Version: 1}
 }
 
 // factorsOnly refuses those who may not touch the factors of their account.

@@ -69,7 +69,7 @@ type Store interface {
 }
 
 // Purpose binds the content of messages.
-const purpose = "outbox.message"
+const Purpose = "outbox.message"
 
 const (
 	every    = time.Second
@@ -116,7 +116,7 @@ func (s *Service) message(ctx context.Context, m pam.Outgoing, c Content) (pam.O
 }
 
 func binding(m pam.Outgoing) pam.Binding {
-	return pam.Binding{Org: m.Org, Purpose: purpose, Object: string(m.ID), Version: 1}
+	return pam.Binding{Org: m.Org, Purpose: Purpose, Object: string(m.ID), Version: 1}
 }
 
 // Run delivers what is due until ctx ends.

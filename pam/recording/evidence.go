@@ -168,7 +168,7 @@ func (s *Service) Key(ctx context.Context, actor pam.Actor, id pam.RecordingID) 
 	if err != nil {
 		return secret.Value{}, unreadable(op, err)
 	}
-	key, err := s.sealer.Open(ctx, keyBinding(r.Org, r.ID), sc.header.sealedKey)
+	key, err := s.openKey(ctx, r, sc.header)
 	return key, unreadable(op, err)
 }
 

@@ -79,11 +79,12 @@ func (v *fakeVault) PublicKey(context.Context, pam.OrgID) ([]byte, error) {
 
 // fakeStore keeps rows and events in memory.
 type fakeStore struct {
-	mu     sync.Mutex
-	rows   map[pam.RecordingID]Recording
-	events []audit.Entry
-	broken error  // returned by everything that writes
-	during func() // called before and after a row is completed, unless it is nil
+	mu      sync.Mutex
+	rows    map[pam.RecordingID]Recording
+	events  []audit.Entry
+	broken  error  // returned by everything that writes
+	rekeyed []byte // of every recording
+	during  func() // called before and after a row is completed, unless it is nil
 }
 
 func (s *fakeStore) RecordingByID(_ context.Context, org pam.OrgID, id pam.RecordingID) (Recording, error) {
@@ -105,6 +106,15 @@ func (s *fakeStore) ListRecordings(_ context.Context, org pam.OrgID, f Filter) (
 		}
 	}
 	return out, nil
+}
+
+func (s *fakeStore) RecordingKey(context.Context, pam.OrgID, pam.RecordingID) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rekeyed == nil {
+		return nil, pam.Errorf(pam.NotFound, "", "not sealed anew")
+	}
+	return s.rekeyed, nil
 }
 
 func (s *fakeStore) UnsealedRecordings(context.Context) (out []Recording, _ error) {

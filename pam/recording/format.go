@@ -26,8 +26,8 @@ const (
 	maxSealBody     = 4096
 	tagSize         = 16
 	keySize         = 32
-	maxMicros       = 1 << 52 // µs since the start: 142 years, and no overflow as a time.Duration
-	keyPurpose      = "recording.key"
+	maxMicros       = 1 << 52         // µs since the start: 142 years, and no overflow as a time.Duration
+	KeyPurpose      = "recording.key" // binds the keys of recordings
 )
 
 // Marks at the beginning of each part.

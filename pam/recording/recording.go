@@ -101,6 +101,9 @@ type Store interface {
 	// UnsealedRecordings returns every row in progress, of all organizations,
 	// oldest first. It exists for recovery alone.
 	UnsealedRecordings(ctx context.Context) ([]Recording, error)
+	// RecordingKey returns the recording's key as a rotation of keys has sealed
+	// it anew; NotFound where the one in the file is still the one that counts.
+	RecordingKey(ctx context.Context, org pam.OrgID, id pam.RecordingID) ([]byte, error)
 	// CompleteRecording moves the row from in_progress to completed with s, and
 	// writes e, in one transaction. A row in another status is a Conflict.
 	CompleteRecording(ctx context.Context, org pam.OrgID, id pam.RecordingID, s Seal, e audit.Entry) error

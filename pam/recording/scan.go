@@ -203,7 +203,7 @@ func (s *Service) scan(ctx context.Context, r Recording, blob BlobReader, limit 
 	if err := sc.belongs(r); err != nil {
 		return nil, err
 	}
-	key, err := s.sealer.Open(ctx, keyBinding(r.Org, r.ID), sc.header.sealedKey)
+	key, err := s.openKey(ctx, r, sc.header)
 	if err != nil {
 		return nil, err
 	}

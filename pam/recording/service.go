@@ -157,7 +157,7 @@ func (s *Service) start(ctx context.Context, o StartOptions) (_ *Writer, err err
 }
 
 func keyBinding(org pam.OrgID, id pam.RecordingID) pam.Binding {
-	return pam.Binding{Org: org, Purpose: keyPurpose, Object: string(id), Version: 1}
+	return pam.Binding{Org: org, Purpose: KeyPurpose, Object: string(id), Version: 1}
 }
 
 // claim reserves a recording for one writer or one recovery in this process.

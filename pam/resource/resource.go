@@ -90,6 +90,9 @@ type Store interface {
 	// ResourceVisible says whether a Safe that user is in binds the resource.
 	ResourceVisible(ctx context.Context, org pam.OrgID, id pam.ResourceID, user pam.UserID, now time.Time) (bool, error)
 	ListResources(ctx context.Context, org pam.OrgID, q Query) ([]Resource, error)
+	// MatchResources lists up to two resources that ref (an id or a slug) names,
+	// or without one that are at the type, host and port.
+	MatchResources(ctx context.Context, org pam.OrgID, ref string, t pam.Protocol, host string, port int) ([]Resource, error)
 	// UpdateResource replaces the settings if the resource still has version,
 	// else it is a Precondition. With h the change is a redirection: every
 	// Safe that binds the resource waits for a manager.

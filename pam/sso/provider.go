@@ -14,10 +14,11 @@ import (
 	"vaultpam/pam/policy"
 )
 
-const purpose = "sso.client_secret"
+// Purpose binds the secrets of clients.
+const Purpose = "sso.client_secret"
 
 func (p Provider) binding() pam.Binding {
-	return pam.Binding{Org: p.Org, Purpose: purpose, Object: string(p.ID), Version: p.SecretVersion}
+	return pam.Binding{Org: p.Org, Purpose: Purpose, Object: string(p.ID), Version: p.SecretVersion}
 }
 
 // CallbackURL is where a provider sends people back to. It is another one for

@@ -95,10 +95,11 @@ func (w Webhook) party() audit.Party {
 	return audit.Party{Type: "webhook", ID: string(w.ID), Name: w.Name}
 }
 
-const purpose = "webhook.target"
+// Purpose binds where a webhook leads, and its keys.
+const Purpose = "webhook.target"
 
 func (w Webhook) binding() pam.Binding {
-	return pam.Binding{Org: w.Org, Purpose: purpose, Object: string(w.ID), Version: w.SecretVersion}
+	return pam.Binding{Org: w.Org, Purpose: Purpose, Object: string(w.ID), Version: w.SecretVersion}
 }
 
 // target is what of a webhook is secret.

@@ -62,6 +62,10 @@ func (s *oneRow) ListRecordings(context.Context, pam.OrgID, recording.Filter) ([
 	return []recording.Recording{s.get()}, nil
 }
 
+func (s *oneRow) RecordingKey(context.Context, pam.OrgID, pam.RecordingID) ([]byte, error) {
+	return nil, &pam.Error{Kind: pam.NotFound}
+}
+
 func (s *oneRow) UnsealedRecordings(context.Context) ([]recording.Recording, error) {
 	if r := s.get(); r.Status == recording.InProgress {
 		return []recording.Recording{r}, nil

@@ -64,23 +64,25 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		"/me/mfa": factor, "/access-requests": request, "/grants": grant, "/access-reviews": review, "/webhooks": told,
 	}
 	bodies := map[string]any{
-		"POST /safes/{id}/members":              v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
-		"PATCH /safes/{id}/members/{member_id}": map[string]any{"role": "viewer"},
-		"PATCH /org/members/{user_id}":          map[string]any{"role": "auditor"},
-		"POST /access-reviews/{id}/decisions":   v1.AccessReviewDecisionsIn{ItemIDs: []string{f.viewer}, Decision: "revoke"},
-		"PATCH /org/sso/workload-rules/{id}":    map[string]any{"enabled": false},
-		"PATCH /org/sso/providers/{id}":         map[string]any{"enabled": false},
-		"PATCH /webhooks/{id}":                  map[string]any{"status": "disabled"},
-		"PATCH /me/mfa/{id}":                    v1.FactorIn{Label: "Stolen"},
-		"PATCH /org/groups/{id}":                map[string]any{"member_ids": []string{thief.id}},
-		"PATCH /safes/{id}":                     map[string]any{"name": "Stolen"},
-		"PATCH /resources/{id}":                 map[string]any{"host": "192.0.2.1"},
-		"PATCH /policies/{id}":                  map[string]any{"action": "allow"},
-		"POST /policies/{id}/preview":           map[string]any{"days": 1},
-		"PATCH /accounts/{id}":                  map[string]any{"username": "stolen"},
-		"PUT /accounts/{id}/credential":         v1.CredentialIn{Kind: "password", Value: "chosen by the thief"},
-		"POST /accounts/{id}/check":             map[string]any{},
-		"POST /sessions/{id}/terminate":         map[string]any{},
+		"POST /safes/{id}/members":                v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
+		"PATCH /safes/{id}/members/{member_id}":   map[string]any{"role": "viewer"},
+		"PATCH /org/members/{user_id}":            map[string]any{"role": "auditor"},
+		"POST /access-reviews/{id}/decisions":     v1.AccessReviewDecisionsIn{ItemIDs: []string{f.viewer}, Decision: "revoke"},
+		"PATCH /org/sso/workload-rules/{id}":      map[string]any{"enabled": false},
+		"PATCH /org/sso/providers/{id}":           map[string]any{"enabled": false},
+		"PATCH /webhooks/{id}":                    map[string]any{"status": "disabled"},
+		"PATCH /me/mfa/{id}":                      v1.FactorIn{Label: "Stolen"},
+		"PATCH /org/groups/{id}":                  map[string]any{"member_ids": []string{thief.id}},
+		"PATCH /safes/{id}":                       map[string]any{"name": "Stolen"},
+		"PATCH /resources/{id}":                   map[string]any{"host": "192.0.2.1"},
+		"PATCH /policies/{id}":                    map[string]any{"action": "allow"},
+		"POST /policies/{id}/preview":             map[string]any{"days": 1},
+		"PATCH /accounts/{id}":                    map[string]any{"username": "stolen"},
+		"PUT /accounts/{id}/credential":           v1.CredentialIn{Kind: "password", Value: "chosen by the thief"},
+		"POST /accounts/{id}/check":               map[string]any{},
+		"POST /accounts/{id}/versions/purge":      v1.PurgeIn{Keep: 1},
+		"POST /accounts/{id}/credential/generate": v1.GenerateIn{Kind: "password"},
+		"POST /sessions/{id}/terminate":           map[string]any{},
 	}
 	tried := 0
 	for route := range document(t, w.p) {
@@ -144,6 +146,9 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		},
 		"my account moved to their resource": func(id func(string) string) answer {
 			return thief.call("PATCH", "/accounts/"+account, map[string]any{"resource_id": id(f.resource)})
+		},
+		"their account as my administrator": func(id func(string) string) answer {
+			return thief.call("PUT", "/accounts/"+domain+"/credential", v1.CredentialIn{Kind: "ephemeral", Ephemeral: &v1.Ephemeral{AdminAccountID: id(f.account)}})
 		},
 		"my credential tried at their resource": func(id func(string) string) answer {
 			return thief.call("POST", "/accounts/"+account+"/check", v1.CredentialCheckIn{ResourceID: id(f.resource)})

@@ -43,6 +43,8 @@ func typed(t *testing.T, p *proc, dir string) {
 	}
 	home, err := filepath.Abs(filepath.Dir(binary(t)))
 	must(t, err)
+	keepass, err := filepath.Abs("../../wire/kdbx/testdata")
+	must(t, err)
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Setup: func(e *testscript.Env) error {
@@ -55,6 +57,7 @@ func typed(t *testing.T, p *proc, dir string) {
 				"NOWHERE":           "http://" + freeAddr(t),
 				"OWNER":             ownerEmail,
 				"PASSWORD":          ownerPassword,
+				"KEEPASS":           keepass,
 				"TZ":                "UTC",
 			} {
 				e.Setenv(name, value)

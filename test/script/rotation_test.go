@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -18,6 +20,8 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/crypto/ssh"
 
 	v1 "vaultpam/api/v1"
@@ -73,7 +77,8 @@ func redisPlace(t testing.TB) *lives {
 }
 
 func ldapPlace(t testing.TB) *lives {
-	s := target.StartSlapd(t)
+	// Everybody may change their own password, and nobody may read one.
+	s := target.StartSlapd(t, target.SlapdConfig{Database: "access to attrs=userPassword by self =wx by anonymous auth by * none"})
 	host, port := addressOf(t, strings.TrimPrefix(s.PlainURL, "ldap://"))
 	first := rand.Text()
 	dn := s.Person("app", "app@example.com", first)
@@ -142,6 +147,66 @@ func sshPlace(t testing.TB, key bool) *lives {
 		return err == nil
 	}
 	return l
+}
+
+// sqlPlace is a database: app is a user that admin has made.
+func sqlPlace(t testing.TB, kind string, d *target.Database, driver func(user, password, statement string) error) *lives {
+	host, port := addressOf(t, d.Address)
+	first := rand.Text()
+	const admin = "admin's"
+	set := func(statement, password string) { must(t, driver("admin", admin, statement+" '"+password+"'")) }
+	l := &lives{
+		name: kind, resource: v1.ResourceIn{Type: kind, Host: host, Port: port, TLS: v1.TLS{Mode: "verify", CA: d.CA, ServerName: "localhost"}},
+		username: "app", secret: v1.CredentialIn{Kind: "password", Value: first},
+		helper: v1.AccountIn{Username: "admin", Credential: &v1.CredentialIn{Kind: "password", Value: admin}},
+	}
+	create, alter := "CREATE ROLE app LOGIN PASSWORD", "ALTER ROLE app PASSWORD"
+	if kind == "mysql" {
+		create, alter = "CREATE USER app@'%' IDENTIFIED BY", "ALTER USER app@'%' IDENTIFIED BY"
+	}
+	set(create, first)
+	l.change = func(secret string) { set(alter, secret) }
+	l.logsIn = func(secret string) bool {
+		err := driver("app", secret, "SELECT 1")
+		if err != nil && !errors.Is(err, errWrongPassword) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	return l
+}
+
+var errWrongPassword = errors.New("wrong password")
+
+func postgresPlace(t testing.TB) *lives {
+	d := target.StartPostgres(t)
+	return sqlPlace(t, "postgresql", d, func(user, password, statement string) error {
+		c, err := pgx.Connect(t.Context(), "postgres://"+url.UserPassword(user, password).String()+"@"+d.Address+"/postgres?sslmode=require")
+		if err != nil {
+			if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "28P01" {
+				return errWrongPassword
+			}
+			return err
+		}
+		defer c.Close(t.Context())
+		_, err = c.Exec(t.Context(), statement)
+		return err
+	})
+}
+
+func mariaPlace(t testing.TB) *lives {
+	d := target.StartMariaDB(t)
+	host, port := addressOf(t, d.Address)
+	return sqlPlace(t, "mysql", d, func(user, password, statement string) error {
+		_, errs, status := run(t, []string{"MYSQL_PWD=" + password}, "", "mariadb", "--no-defaults", "--protocol=tcp", "-h", host, "-P", strconv.Itoa(port), "-u", user, "-e", statement)
+		switch {
+		case status == 0:
+			return nil
+		case strings.Contains(errs, "ERROR 1045"):
+			return errWrongPassword
+		}
+		return errors.New(errs)
+	})
 }
 
 // newSSHKey makes a key in OpenSSH's format, and its line.
@@ -222,8 +287,14 @@ func (l *lives) rotations(owner *caller, query string) []v1.Rotation {
 // tried again, by which the reconcile account gets to help.
 func (l *lives) settle(t testing.TB, owner *caller) {
 	t.Helper()
+	var open []v1.Rotation
+	defer func() {
+		for _, r := range open {
+			t.Logf("%s: %s, tried %d times: %s", l.name, r.State, r.Attempts, r.Problem)
+		}
+	}()
 	eventually(t, 2*time.Minute, l.name+": no rotation is open", func() bool {
-		open := l.rotations(owner, "&open=true")
+		open = l.rotations(owner, "&open=true")
 		for _, r := range open {
 			if r.NeedsSomeone {
 				owner.call("POST", "/rotations/"+r.ID+"/retry", nil)
@@ -253,7 +324,7 @@ func TestExactlyOneKnownSecretLogsInWhateverHappens(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, "--rotation-concurrency", "4")
 	owner := p.owner()
-	places := []*lives{ldapPlace(t)}
+	places := []*lives{redisPlace(t), ldapPlace(t), sshPlace(t, false), sshPlace(t, true), postgresPlace(t), mariaPlace(t)}
 	for _, l := range places {
 		l.place(owner)
 		if !l.logsIn(l.first()) {

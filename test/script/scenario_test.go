@@ -198,6 +198,15 @@ func onPolicy(suffix string, active bool, body any) func(*world, *caller) ask {
 	}
 }
 
+// onOldVersion asks for a path with the first of two versions of a credential.
+func onOldVersion(suffix string) func(*world, *caller) ask {
+	return func(w *world, _ *caller) ask {
+		id := w.fresh().account
+		w.founder.call("PUT", "/accounts/"+id+"/credential", v1.CredentialIn{Kind: "password", Value: "another-one"}).want(http.StatusOK)
+		return ask{path: "/accounts/" + id + "/versions/1" + suffix}
+	}
+}
+
 // inBrowser asks with a login of the console; a token has none.
 func inBrowser(path string) func(*world, *caller) ask {
 	return func(w *world, c *caller) ask {

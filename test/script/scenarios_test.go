@@ -265,6 +265,13 @@ var scenarios = []row{
 	{"PUT /accounts/{id}/credential", "401 404 404 403 403 200 403 403 403 403 403 403 200", fresh("/accounts/%s/credential", theAccount, v1.CredentialIn{Kind: "password", Value: "another-one"})},
 	{"POST /accounts/{id}/check", "401 404 404 403 403 200 403 403 403 403 200 403 200", shared("/accounts/%s/check", theAccount)},
 	{"GET /accounts/{id}/versions", "401 404 404 200 200 200 200 200 200 403 200 200 200", shared("/accounts/%s/versions", theAccount)},
+	{"POST /accounts/{id}/credential/generate", "401 404 404 403 403 200 403 403 403 403 403 403 200", fresh("/accounts/%s/credential/generate", theAccount, v1.GenerateIn{Kind: "password"})},
+	{"POST /accounts/{id}/versions/purge", "401 404 404 403 403 200 403 403 403 403 403 403 200", fresh("/accounts/%s/versions/purge", theAccount, v1.PurgeIn{Keep: 1})},
+	{"DELETE /accounts/{id}/versions/{n}", "401 404 404 403 403 204 403 403 403 403 403 403 204", onOldVersion("")},
+	{"POST /accounts/{id}/versions/{n}/promote", "401 404 404 403 403 200 403 403 403 403 403 403 200", onOldVersion("/promote")},
+	{"POST /accounts/import", "401 200 403 403 403 403 403 200 200 403 403 403 200", func(w *world, _ *caller) ask {
+		return ask{path: "/accounts/import", body: v1.AccountImportIn{CSV: "name,username,value\n" + w.unique("Imported") + ",root,a-secret-of-many\n"}}
+	}},
 
 	{"GET /ssh-ca", "401 403 200 200 200 200 200 200 200 403 403 403 403", path("/ssh-ca")},
 	{"POST /ssh-ca/rotate", "401 403 403 403 403 403 403 409 409 403 403 403 403", path("/ssh-ca/rotate")},
@@ -381,6 +388,8 @@ var scenarios = []row{
 	{"GET /audit-log/proof", "401 200 403 403 403 403 200 200 200 403 403 200 200", path("/audit-log/proof?leaf_index=0")},
 
 	{"GET /vault/status", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/vault/status")},
+	{"GET /vault/rotate-keys", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/vault/rotate-keys")},
+	{"POST /vault/rotate-keys", "401 403 403 403 403 403 403 403 403 403 403 403 202", path("/vault/rotate-keys")},
 	{"POST /vault/seal", "401 403 403 403 403 403 403 403 403 403 403 403 200", path("/vault/seal")},
 	{"POST /vault/unseal", "200 200 200 200 200 200 200 200 200 200 200 200 200", path("/vault/unseal")},
 }

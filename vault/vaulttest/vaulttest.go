@@ -3,6 +3,7 @@
 package vaulttest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"maps"
@@ -48,6 +49,7 @@ type Keys struct {
 	Meta    *vault.Meta
 	Orgs    map[pam.OrgID]map[uint32]vault.OrgKey
 	Signing map[pam.OrgID]vault.SigningKey
+	Uses    map[pam.OrgID]map[uint32]int64
 }
 
 var _ vault.KeyStore = (*Keys)(nil)
@@ -97,6 +99,47 @@ func (k *Keys) AddOrgKey(_ context.Context, key vault.OrgKey) error {
 	return nil
 }
 
+// ReplaceRoot implements vault.KeyStore.
+func (k *Keys) ReplaceRoot(_ context.Context, old, next []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.Meta == nil || !bytes.Equal(k.Meta.Root, old) {
+		return &pam.Error{Kind: pam.Conflict}
+	}
+	k.Meta.Root = next
+	return nil
+}
+
+// ReplaceOrgKey implements vault.KeyStore.
+func (k *Keys) ReplaceOrgKey(_ context.Context, key vault.OrgKey, next []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old, ok := k.Orgs[key.Org][key.Version]
+	if !ok || !bytes.Equal(old.Wrapped, key.Wrapped) {
+		return &pam.Error{Kind: pam.Conflict}
+	}
+	old.Wrapped = next
+	k.Orgs[key.Org][key.Version] = old
+	return nil
+}
+
+// UseOrgKey implements vault.KeyStore.
+func (k *Keys) UseOrgKey(_ context.Context, org pam.OrgID, version uint32, n int64) (int64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.Orgs[org][version]; !ok {
+		return 0, &pam.Error{Kind: pam.NotFound}
+	}
+	if k.Uses == nil {
+		k.Uses = map[pam.OrgID]map[uint32]int64{}
+	}
+	if k.Uses[org] == nil {
+		k.Uses[org] = map[uint32]int64{}
+	}
+	k.Uses[org][version] += n
+	return k.Uses[org][version], nil
+}
+
 // SigningKey implements vault.KeyStore.
 func (k *Keys) SigningKey(_ context.Context, org pam.OrgID) (vault.SigningKey, error) {
 	k.mu.Lock()
@@ -120,4 +163,28 @@ func (k *Keys) AddSigningKey(_ context.Context, key vault.SigningKey) error {
 	}
 	k.Signing[key.Org] = key
 	return nil
+}
+
+// Seal returns a seal that Process opens several vaults with.
+func Seal(t testing.TB) vault.RootSeal {
+	t.Helper()
+	seal, err := sealfile.Create(filepath.Join(t.TempDir(), "root.key"), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seal
+}
+
+// Process returns an unsealed vault over keys that other vaults may use too, as
+// another process, or the same one after a restart, would open it.
+func Process(t testing.TB, store vault.KeyStore, seal vault.RootSeal, c clock.Clock) *vault.Vault {
+	t.Helper()
+	v := vault.New(store, seal, c, rand.Reader)
+	if err := v.Init(t.Context()); err != nil && !pam.Is(err, pam.Conflict) {
+		t.Fatal(err)
+	}
+	if err := v.Unseal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { api, ApiError, ok } from "../../api/client";
 import { EditForm } from "../../ui/form";
 import { PageHead } from "../../ui/page";
-import { AccountFields, CredentialFields, fresh, type CredentialIn } from "./form";
+import { AccountFields, CredentialFields, fresh, given, type CredentialIn } from "./form";
 
 export default function CreateAccount() {
   const { t } = useTranslation();
@@ -23,7 +23,7 @@ export default function CreateAccount() {
         save={async () => {
           // The API would take it for a domain account, which few mean.
           if (value.resource_id === undefined) throw new ApiError(422, "VALIDATION_FAILED", t("ui.words.fields"), "", [{ field: "resource_id", problem: "is required" }]);
-          const made = await ok(api.POST("/api/v1/accounts", { body: { ...value, ...((credential.value || credential.private_key) && { credential }) } }));
+          const made = await ok(api.POST("/api/v1/accounts", { body: { ...value, ...(given(credential) && { credential }) } }));
           setCredential({ kind: credential.kind });
           await client.invalidateQueries({ queryKey: ["accounts"] });
           await navigate({ to: `/accounts/${made.id}` as never });

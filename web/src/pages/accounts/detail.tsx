@@ -1,21 +1,26 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { KeyRound, Pencil, Trash2 } from "lucide-react";
+import { Dices, KeyRound, Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ApiError, ok, type Schemas } from "../../api/client";
 import { useRole } from "../../api/session";
 import { Button, ButtonLink } from "../../ui/button";
 import { ActDialog, ConfirmByName } from "../../ui/dialog";
-import { Alert, Badge, Loading, Problem } from "../../ui/feedback";
+import { Alert, Loading } from "../../ui/feedback";
 import { History } from "../../ui/history";
 import { A } from "../../ui/link";
 import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { CheckCard } from "./check";
-import { CredentialFields, type CredentialIn } from "./form";
+import { CredentialFields, given, kinds, type CredentialIn } from "./form";
+import { Generate } from "./generate";
 import { CredentialBadge } from "./list";
+import { Versions } from "./versions";
+
+/** What may be known of the secret, and is not a time. */
+const publicFacts = ["subject", "issuer", "serial", "principals", "fingerprint", "public_key"] as const;
 
 export default function AccountDetail() {
   const { t } = useTranslation();
@@ -23,11 +28,10 @@ export default function AccountDetail() {
   const client = useQueryClient();
   const navigate = useNavigate();
   const toast = useToast();
-  const [dialog, setDialog] = useState<"credential" | "delete">();
+  const [dialog, setDialog] = useState<"credential" | "generate" | "delete">();
   const changes = useRole("owner", "admin");
   const path = { id };
   const { data: a, error, refetch } = useQuery({ queryKey: ["accounts", id], queryFn: () => ok(api.GET("/api/v1/accounts/{id}", { params: { path } })) });
-  const versions = useQuery({ queryKey: ["accounts", id, "versions"], queryFn: () => ok(api.GET("/api/v1/accounts/{id}/versions", { params: { path } })) });
   if (error) return <Unread error={error} retry={() => void refetch()} back={{ to: "/accounts", label: t("accounts.title") }} />;
   if (!a) return <Loading />;
   const changed = () => client.invalidateQueries({ queryKey: ["accounts"] });
@@ -42,6 +46,10 @@ export default function AccountDetail() {
             <Button onClick={() => setDialog("credential")}>
               <KeyRound aria-hidden className="size-4" />
               {t("accounts.setCredential")}
+            </Button>
+            <Button onClick={() => setDialog("generate")}>
+              <Dices aria-hidden className="size-4" />
+              {t("accounts.generate")}
             </Button>
             {changes && (
               <>
@@ -73,39 +81,27 @@ export default function AccountDetail() {
             <Fact label={t("accounts.created")}>
               <Time at={a.created_at} />
             </Fact>
-            {a.credential?.public_key && (
-              <Fact label={t("accounts.publicKey")}>
-                <code className="block font-mono text-xs break-all">{a.credential.public_key}</code>
+            {publicFacts.map(
+              (f) =>
+                a.credential?.[f] && (
+                  <Fact key={f} label={t(`accounts.facts_${f}`)}>
+                    <code className="block font-mono text-xs break-all whitespace-pre-wrap">{[a.credential[f]].flat().join(", ")}</code>
+                  </Fact>
+                ),
+            )}
+            {a.credential?.not_after && (
+              <Fact label={t("accounts.notAfter")}>
+                <Time at={a.credential.not_after} />
               </Fact>
             )}
           </Facts>
         </Card>
         <CheckCard account={id} />
-        <Card title={t("accounts.versions")}>
-          {versions.error ? (
-            <Problem error={versions.error} />
-          ) : !versions.data ? (
-            <Loading />
-          ) : versions.data.length === 0 ? (
-            <p className="text-sm text-muted">{t("accounts.noVersions")}</p>
-          ) : (
-            <ul className="divide-y divide-line text-sm">
-              {versions.data.map((v) => (
-                <li key={v.version} className="flex flex-wrap items-center justify-between gap-3 py-2 first:pt-0 last:pb-0">
-                  <span>
-                    <span className="font-medium">{t("accounts.version", { n: v.version })}</span> · {t(`accounts.kinds.${v.kind}`)} {v.promoted && <Badge tone="good">{t("accounts.inUse")}</Badge>}
-                  </span>
-                  <span className="text-muted">
-                    <Time at={v.created_at} />
-                  </span>
-                </li>
-              ))}
-            </ul>
-          )}
-        </Card>
+        <Versions account={id} changed={changed} />
         <History target={id} />
       </div>
       {dialog === "credential" && <SetCredential account={a} onClose={() => setDialog(undefined)} done={changed} />}
+      {dialog === "generate" && <Generate account={a} onClose={() => setDialog(undefined)} done={changed} />}
       {dialog === "delete" && (
         <ConfirmByName
           title={t("accounts.deleteTitle", { name: a.name })}
@@ -129,13 +125,13 @@ export default function AccountDetail() {
 function SetCredential({ account, onClose, done }: { account: Schemas["Account"]; onClose: () => void; done: () => Promise<unknown> }) {
   const { t } = useTranslation();
   const toast = useToast();
-  const [value, setValue] = useState<CredentialIn>({ kind: account.credential?.kind === "ssh_key" ? "ssh_key" : "password" });
+  const [value, setValue] = useState<CredentialIn>({ kind: kinds.find((k) => k === account.credential?.kind) ?? "password" });
   const [problems, setProblems] = useState<Record<string, string>>({});
   return (
     <ActDialog
       title={t("accounts.setCredential")}
       label={t("accounts.store")}
-      disabled={!value.value && !value.private_key}
+      disabled={!given(value)}
       onClose={onClose}
       onError={(e) => setProblems(e instanceof ApiError ? e.fields : {})}
       act={async () => {

@@ -1,4 +1,4 @@
-import { Plus } from "lucide-react";
+import { Plus, Upload } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { api, type Schemas } from "../../api/client";
 import { useList, useListState } from "../../api/list";
@@ -15,10 +15,16 @@ export default function AccountList() {
   const makes = useRole("owner", "admin");
   const query = useList("accounts", state, (query) => api.GET("/api/v1/accounts", { params: { query } }));
   const create = makes && (
-    <ButtonLink to="/accounts/new" kind="primary">
-      <Plus aria-hidden className="size-4" />
-      {t("accounts.create")}
-    </ButtonLink>
+    <>
+      <ButtonLink to="/accounts/import">
+        <Upload aria-hidden className="size-4" />
+        {t("accounts.importNow")}
+      </ButtonLink>
+      <ButtonLink to="/accounts/new" kind="primary">
+        <Plus aria-hidden className="size-4" />
+        {t("accounts.create")}
+      </ButtonLink>
+    </>
   );
   const columns: Column<Schemas["Account"]>[] = [
     { label: t("accounts.name"), sort: "name", cell: (a) => <RowLink to={`/accounts/${a.id}`}>{a.name}</RowLink> },

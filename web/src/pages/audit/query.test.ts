@@ -57,7 +57,7 @@ describe("what is proposed", () => {
   });
 
   it("is values of the key alone after a key", () => {
-    expect(choices("type:rotation").map((c) => c.set)).toEqual([{ type: "CREDENTIAL_ROTATION_FAILED" }]);
+    expect(choices("type:credential rotation").map((c) => c.set)).toEqual([{ type: "CREDENTIAL_ROTATION_FAILED" }]);
     expect(choices("category:se").map((c) => c.set)).toEqual([{ category: "session" }]);
     expect(choices("actor:a", [{ key: "actor", set: { actor_id: "usr_1" }, label: "a" }, { key: "target", set: { target_id: "saf_1" }, label: "a" }]).map((c) => c.set)).toEqual([{ actor_id: "usr_1" }]);
   });

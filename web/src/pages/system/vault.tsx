@@ -8,6 +8,7 @@ import { Button } from "../../ui/button";
 import { ActDialog } from "../../ui/dialog";
 import { Badge, Loading, Problem } from "../../ui/feedback";
 import { Card, Fact, Facts, PageHead } from "../../ui/page";
+import { Keys } from "./keys";
 
 /** The vault of the whole server, for its administrators. While it is sealed
  * no page is left but the one that opens it: see shell/sealed.tsx. */
@@ -46,6 +47,7 @@ export default function Vault() {
           </Facts>
         </Card>
       )}
+      {me.instance_admin && <Keys />}
       {sealing && (
         <ActDialog
           title={t("system.sealTitle")}
