@@ -16,7 +16,6 @@ import (
 	"vaultpam/target/mysqltarget"
 	"vaultpam/target/pgtarget"
 	"vaultpam/target/redistarget"
-	"vaultpam/target/sqltarget"
 	"vaultpam/target/sqltemplate"
 )
 
@@ -73,22 +72,6 @@ func (s *Server) leaseMetrics() []prometheus.Collector {
 	}
 }
 
-var sqlFaults = faults{auth: sqltarget.ErrAuth, refused: sqltarget.ErrRefused, locked: sqltarget.ErrLocked, peer: sqltarget.ErrTLS}
-
-func sqlOptions(r resource.Resource, as broker.As, database string) sqltarget.Options {
-	mode := r.TLS.Mode
-	if mode == "verify" {
-		mode = "verify-full"
-	}
-	return sqltarget.Options{
-		TLS: sqltarget.TLS{Mode: mode, CA: r.TLS.CA, ServerName: r.TLS.ServerName}, Host: r.Host, Username: as.Username, Database: database,
-		Login: func(ctx context.Context) (sqltarget.Credential, error) {
-			c, err := as.Login(ctx)
-			return sqltarget.Credential{Password: c.Password, Certificate: secret.FromString(c.Certificate), PrivateKey: c.PrivateKey}, err
-		},
-	}
-}
-
 // expand fills templates in. They are the manager's; a mistake in them is told
 // without what they would have become.
 func expand(templates []string, v sqltemplate.Values) ([]string, error) {
@@ -125,9 +108,6 @@ var (
 
 type pgMaker struct{}
 
-// pgDatabase is the one that every server has for administrators.
-const pgDatabase = "postgres"
-
 // Create implements broker.Maker.
 func (pgMaker) Create(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, u broker.NewUser) error {
 	verifier, err := pgtarget.Verifier(u.Password)
@@ -148,12 +128,12 @@ func (pgMaker) run(ctx context.Context, conn net.Conn, r resource.Resource, as b
 	if err != nil {
 		return err
 	}
-	return sqlFaults.of(pgtarget.Run(ctx, conn, sqlOptions(r, as, pgDatabase), statements))
+	return sqlFaults.of(pgtarget.Run(ctx, conn, postgresEngine.options(r, as), statements))
 }
 
 // Names implements broker.Maker.
 func (pgMaker) Names(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, prefix string) ([]string, error) {
-	names, err := pgtarget.List(ctx, conn, sqlOptions(r, as, pgDatabase), prefix)
+	names, err := pgtarget.List(ctx, conn, postgresEngine.options(r, as), prefix)
 	return names, sqlFaults.of(err)
 }
 
@@ -165,7 +145,7 @@ func (m mysqlMaker) Create(ctx context.Context, conn net.Conn, r resource.Resour
 	if len(u.Spec.CreateStatements) == 0 {
 		return pam.Errorf(pam.Conflict, "fill in statement", "The account needs create_statements: they differ between MySQL and MariaDB.")
 	}
-	o := sqlOptions(r, as, "")
+	o := mysqlEngine.options(r, as)
 	v := sqltemplate.Values{MySQL: true, Name: u.Name, Password: u.Password, ExpiresAt: u.ExpiresAt}
 	if strings.Contains(strings.Join(u.Spec.CreateStatements, " "), "mysql_native_password") {
 		v.Password = secret.FromString(mysqltarget.Hash(u.Password))
@@ -186,12 +166,12 @@ func (mysqlMaker) Drop(ctx context.Context, conn net.Conn, r resource.Resource, 
 	if err != nil {
 		return err
 	}
-	return sqlFaults.of(mysqltarget.Run(ctx, conn, sqlOptions(r, as, ""), statements))
+	return sqlFaults.of(mysqltarget.Run(ctx, conn, mysqlEngine.options(r, as), statements))
 }
 
 // Names implements broker.Maker.
 func (mysqlMaker) Names(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, prefix string) ([]string, error) {
-	names, err := mysqltarget.List(ctx, conn, sqlOptions(r, as, ""), prefix)
+	names, err := mysqltarget.List(ctx, conn, mysqlEngine.options(r, as), prefix)
 	return names, sqlFaults.of(err)
 }
 
