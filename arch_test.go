@@ -50,6 +50,7 @@ var rooms = []room{
 	{packages: "pam", may: []string{"internal/..."}},
 	{packages: "pam/policy", may: []string{"pam", "internal/..."}},
 	{packages: "pam/broker", may: []string{"pam/...", "vault", "internal/..."}},
+	{packages: "pam/lease", may: []string{"pam", "pam/account", "pam/audit", "pam/policy", "internal/..."}}, // what is leased is an account's
 	{packages: "pam/audit/...", may: []string{"pam", "pam/audit", "internal/..."}},
 	{packages: "pam/*", may: []string{"pam", "pam/audit", "pam/policy", "internal/..."}},
 

@@ -44,6 +44,7 @@ type (
 	SCIMTokenID    string // sct_: what a directory shows to fill an organization
 	WebhookID      string // whk_
 	RotationID     string // rot_
+	LeaseID        string // lea_: a user at a target for a time
 )
 
 // Prefixes of the ids, as the public contract names them.
@@ -77,6 +78,7 @@ const (
 	PrefixFactor       = "mfa_"
 	PrefixWebhook      = "whk_"
 	PrefixRotation     = "rot_"
+	PrefixLease        = "lea_"
 )
 
 // InstanceOrg is the organization of what belongs to no organization: the

@@ -49,6 +49,7 @@ type Config struct {
 	HashConcurrency   int
 
 	RotationConcurrency int
+	SSHCASources        []string // networks
 
 	SMTPAddress  string
 	SMTPFrom     string
@@ -110,6 +111,7 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.Uint8Var(&c.Argon2Parallelism, "argon2-parallelism", 1, "lanes of one password hash")
 	fs.IntVar(&c.HashConcurrency, "hash-concurrency", 0, "password hashes at a time (default: the number of cores)")
 	fs.IntVar(&c.RotationConcurrency, "rotation-concurrency", 16, "rotations and checks of credentials at a time, on this node")
+	fs.StringSliceVar(&c.SSHCASources, "ssh-ca-source", nil, "networks from which this server reaches targets, as they see it: SSH certificates log in from there alone (default: from anywhere)")
 	fs.DurationVar(&c.CheckpointInterval, "checkpoint-interval", time.Minute, "how often the audit logs' signed checkpoints are emitted, where they have grown")
 	fs.StringVar(&c.CheckpointFile, "checkpoint-file", "", "file that checkpoints are appended to; keep it on another machine")
 	fs.BoolVar(&c.CheckpointStdout, "checkpoint-stdout", false, "print checkpoints to standard output")
@@ -280,6 +282,11 @@ func (c *Config) complete() error {
 	}
 	if c.RotationConcurrency < 1 || c.RotationConcurrency > 1024 {
 		return errors.New("--rotation-concurrency: 1 to 1024")
+	}
+	for _, network := range c.SSHCASources {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			return fmt.Errorf("--ssh-ca-source %s: a network, such as 10.0.0.7/32", network)
+		}
 	}
 	if _, err := c.localAllow(); err != nil {
 		return err

@@ -34,6 +34,7 @@ import (
 	usergroup "vaultpam/pam/group"
 	"vaultpam/pam/identity"
 	"vaultpam/pam/invitation"
+	"vaultpam/pam/lease"
 	"vaultpam/pam/org"
 	"vaultpam/pam/outbox"
 	"vaultpam/pam/provisioning"
@@ -45,6 +46,7 @@ import (
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
+	"vaultpam/pam/sshca"
 	"vaultpam/pam/sso"
 	"vaultpam/pam/stats"
 	"vaultpam/pam/webhook"
@@ -90,6 +92,8 @@ type Server struct {
 	audit         *audit.Log
 	broker        *broker.Broker
 	rotations     *rotation.Service
+	sshCA         *sshca.Service
+	leases        *lease.Service
 	limiter       *edge.RateLimiter // one for all edges: a login is a login
 	gate          gate
 	metrics       *metrics
@@ -218,6 +222,7 @@ func (s *Server) assemble() error {
 	s.requests = request.New(request.Deps{Store: s.db, Access: s.db.RequestAccess(s.rules.Rules), Sealer: s.vault, Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Letters: s.requestLetters})
 	s.reviews = review.New(review.Deps{Store: s.db, Decider: decider{s.policies}, Scribe: s.scribe, Clock: s.clock, IDs: s.ids})
 	s.sessions = session.New(session.Deps{Store: s.db, Access: s.db, Scribe: s.scribe, Clock: s.clock, Log: s.log})
+	s.sshCA = s.newSSHCA()
 	s.audit = audit.NewLog(events, s.vault, s.scribe, s.clock)
 	blobs, err := blobfs.Open(s.cfg.Recordings, int64(s.cfg.SpaceReserveMiB)<<20)
 	if err != nil {
@@ -253,12 +258,13 @@ func (s *Server) assembleBroker() error {
 		}
 	}
 	s.broker = broker.New(broker.Deps{
-		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Sealed: s.sealed,
+		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Issuer: s.sshCA, Leases: laterLeases{s}, Makers: makers(), Sealed: s.sealed,
 		Recordings: s.recordings, Audit: s.db.Audit(), Scribe: s.scribe, Dialer: s.dialer(rules),
 		Targets: targets(), IDs: s.ids, Clock: s.clock, Log: s.log, Decided: s.metrics.decided,
 	})
 	s.db.Subscribe(s.broker.Changed)
 	s.assembleRotations()
+	s.assembleLeases()
 	return nil
 }
 
@@ -267,7 +273,7 @@ func (s *Server) api(digestKey secret.Value, terminals httpapi.Terminal) *httpap
 	return httpapi.New(httpapi.Deps{
 		Version: s.version, Clock: s.clock, IDs: s.ids, Log: s.log, Proxies: s.cfg.proxies(), Limiter: s.limiter, HSTS: s.cfg.tls(), PublicURL: s.cfg.PublicURL, Console: web.FS(),
 		Identity: s.identity, Orgs: s.orgs, Safes: s.safes, Resources: s.resources, Accounts: s.accounts, Imports: account.NewImporter(s.accounts, importPlaces{s.resources}), Checkouts: s.checkouts,
-		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Rotations: s.rotations, Terminal: terminals,
+		Confirmations: s.confirmations, Groups: s.groups, Invitations: s.invitations, SSO: s.sso, Policies: s.policies, Reviews: s.reviews, Requests: s.requests, Sessions: s.sessions, Recordings: s.recordings, Audit: s.audit, Stats: stats.New(s.db, s.clock), Webhooks: s.webhooks, Outbox: s.outbox, Broker: s.broker, Rotations: s.rotations, SSHCA: s.sshCA, Leases: s.leases, Terminal: terminals,
 		Provisioning: s.provisioning,
 		Vault:        vaultAdmin{s}, Idempotency: s.db.Idempotency(), Labels: s.db.Labels, DigestKey: digestKey, SSHCommand: s.sshCommand, Ready: s.ready, Observe: s.metrics.observe,
 		Metrics: s.metrics.handler(s.cfg.MetricsToken),
@@ -336,6 +342,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("outbox", s.outbox.Run)
 	background.run("webhooks", s.webhooks.Run)
 	background.run("rotations", s.rotations.Run)
+	background.run("leases", s.revokeLeases)
 	background.run("memory", giveBack)
 	background.run("vault", s.reopen)
 	background.run("seal", s.renew)

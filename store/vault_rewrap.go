@@ -13,6 +13,7 @@ import (
 	"vaultpam/pam/identity"
 	"vaultpam/pam/outbox"
 	"vaultpam/pam/recording"
+	"vaultpam/pam/sshca"
 	"vaultpam/pam/sso"
 	"vaultpam/pam/webhook"
 	"vaultpam/vault"
@@ -42,6 +43,7 @@ var sealedPlaces = []sealedPlace{
 	{"sso_providers", "org_id, provider_id", "t.org_id", sso.Purpose, "t.provider_id", "t.secret_version", ""},
 	{"webhooks", "org_id, webhook_id", "t.org_id", webhook.Purpose, "t.webhook_id", "t.secret_version", ""},
 	{"outbox", "org_id, message_id", "t.org_id", outbox.Purpose, "t.message_id", "1", ""},
+	{"ssh_cas", "org_id, number", "t.org_id", sshca.Purpose, "t.org_id", "t.number", ""},
 	{"recording_keys", "org_id, recording_id", "t.org_id", recording.KeyPurpose, "t.recording_id", "1", ""},
 }
 

@@ -306,6 +306,7 @@ var bound = map[string]string{
 	"pam/outbox/outbox.go":     "outbox",
 	"pam/recording/service.go": "recording_keys, and the files of recordings",
 	"pam/request/link.go":      "letters that have left: LettersOut keeps their keys",
+	"pam/sshca/service.go":     "ssh_cas",
 	"pam/sso/provider.go":      "sso_providers",
 	"pam/webhook/webhook.go":   "webhooks",
 	"server/vault.go":          "instance_secrets",

@@ -14,6 +14,7 @@ import (
 	"vaultpam/pam/identity"
 	"vaultpam/pam/outbox"
 	"vaultpam/pam/recording"
+	"vaultpam/pam/sshca"
 	"vaultpam/pam/sso"
 	"vaultpam/pam/webhook"
 	"vaultpam/store"
@@ -83,6 +84,10 @@ var sealers = map[string]func(w *sealedWorld, a pam.Actor) sealedValue{
 		w.sql(`INSERT INTO outbox (org_id, message_id, channel, kind, object_id, recipient, sealed, status, attempts, problem, created_at, next_at, tried_at) VALUES (?, ?, 'mail', '', '', '', ?, 'pending', 0, '', 1, 1, 0)`, a.Org, id, []byte{0})
 		w.sql(`INSERT INTO outbox (org_id, message_id, channel, kind, object_id, recipient, sealed, status, attempts, problem, created_at, next_at, tried_at) VALUES (?, ?, 'mail', '', '', '', NULL, 'sent', 0, '', 1, 1, 0)`, a.Org, id+"x")
 		return sealedValue{"", "SELECT sealed FROM outbox WHERE message_id = ?", []any{id}, pam.Binding{Org: a.Org, Purpose: outbox.Purpose, Object: id, Version: 1}, ""}
+	},
+	"ssh_cas": func(w *sealedWorld, a pam.Actor) sealedValue {
+		w.sql(`INSERT INTO ssh_cas (org_id, number, public_key, sealed, active_from, created_at) VALUES (?, 4, '', ?, 1, 1)`, a.Org, []byte{0})
+		return sealedValue{"", "SELECT sealed FROM ssh_cas WHERE org_id = ?", []any{a.Org}, pam.Binding{Org: a.Org, Purpose: sshca.Purpose, Object: string(a.Org), Version: 4}, ""}
 	},
 	"recording_keys": func(w *sealedWorld, a pam.Actor) sealedValue {
 		id := w.recording(a.Org)

@@ -32,6 +32,7 @@ import (
 	"vaultpam/pam/group"
 	"vaultpam/pam/identity"
 	"vaultpam/pam/invitation"
+	"vaultpam/pam/lease"
 	"vaultpam/pam/org"
 	"vaultpam/pam/outbox"
 	"vaultpam/pam/provisioning"
@@ -43,6 +44,7 @@ import (
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
 	"vaultpam/pam/session"
+	"vaultpam/pam/sshca"
 	"vaultpam/pam/sso"
 	"vaultpam/pam/stats"
 	"vaultpam/pam/webhook"
@@ -82,6 +84,8 @@ type Deps struct {
 	Outbox        *outbox.Service
 	Broker        *broker.Broker
 	Rotations     *rotation.Service
+	SSHCA         *sshca.Service
+	Leases        *lease.Service
 	Terminal      Terminal
 	Vault         Vault
 	Idempotency   Idempotency

@@ -155,6 +155,14 @@ func (a *API) routes() {
 	serve(a, route{"POST /rotations/{id}/cancel", "End a rotation of which the target has not heard", member, "credentials:rotate", ok, sensitive, nil}, a.cancelRotation)
 	serve(a, route{"GET /credential-health", "Which credentials want a look: old, unused, shared, weak, never rotated, refused", member, "accounts:read", ok, 0, nil}, a.listCredentialHealth)
 
+	serve(a, route{"GET /ssh-ca", "The SSH authorities that targets have to trust", member, "org:read", ok, 0, nil}, a.getSSHCA)
+	serve(a, route{"POST /ssh-ca/rotate", "Make another SSH authority; those before stay trusted until they are removed", member, "-", ok, sensitive | bodyOptional, typeOf[v1.SSHCARotateIn]()}, a.rotateSSHCA)
+	serve(a, route{"DELETE /ssh-ca/keys/{number}", "Remove an SSH authority that does not sign any more", member, "-", none, sensitive, nil}, a.removeSSHCA)
+	serve(a, route{"GET /ssh-ca/{org_id}/krl", "The certificates that are revoked, for RevokedKeys of sshd", public, "", ok, 0, nil}, a.getKRL)
+
+	serve(a, route{"GET /leases", "Users at targets that are to be gone again, newest first", member, "accounts:read", ok, 0, nil}, a.listLeases)
+	serve(a, route{"POST /leases/{id}/revoke", "Have such a user dropped now", member, "credentials:checkout", http.StatusAccepted, sensitive, nil}, a.revokeLease)
+
 	serve(a, route{"GET /checkouts", "Active checkouts", member, "safes:read", ok, 0, nil}, a.listCheckouts)
 	serve(a, route{"POST /checkouts", "Reveal a secret", member, "credentials:checkout", created, sensitive | secrets, nil}, a.postCheckout)
 	serve(a, route{"GET /checkouts/{id}", "One checkout", member, "safes:read", ok, 0, nil}, a.getCheckout)

@@ -25,11 +25,13 @@ type Ephemeral struct {
 const (
 	minEphemeralSeconds = 30
 	maxEphemeralSeconds = 24 * 60 * 60
-	maxPrincipals       = 16
-	maxStatements       = 16
-	maxStatement        = 4096
-	maxRules            = 64
-	maxRule             = 256
+	// maxCertificateSeconds is sshca.MaxTTL.
+	maxCertificateSeconds = 15 * 60
+	maxPrincipals         = 16
+	maxStatements         = 16
+	maxStatement          = 4096
+	maxRules              = 64
+	maxRule               = 256
 )
 
 // check says what is not acceptable; nil is.
@@ -77,6 +79,9 @@ func (e *Ephemeral) fit(op string, at pam.Protocol) error {
 		if given && !fits {
 			ps.Add("credential.ephemeral."+name, "does not belong to a resource of the type "+string(at))
 		}
+	}
+	if at == pam.SSH && e.TTLSeconds > maxCertificateSeconds {
+		ps.Add("credential.ephemeral.ttl_seconds", fmt.Sprintf("must be from %d to %d for certificates: they are for logging in", minEphemeralSeconds, maxCertificateSeconds))
 	}
 	refuse("principals", len(e.Principals) > 0, at == pam.SSH)
 	refuse("admin_account_id", e.AdminAccountID != "", at != pam.SSH)

@@ -142,6 +142,13 @@ const (
 	CredentialRotationAdvanced Type = "CREDENTIAL_ROTATION_ADVANCED"
 	CredentialDrifted          Type = "CREDENTIAL_DRIFTED"
 	RotationSettingsChanged    Type = "ROTATION_SETTINGS_CHANGED"
+	CredentialIssued           Type = "CREDENTIAL_ISSUED"
+	SSHCACreated               Type = "SSH_CA_CREATED"
+	SSHCARemoved               Type = "SSH_CA_REMOVED"
+	LeaseCreated               Type = "LEASE_CREATED"
+	LeaseRevocationStarted     Type = "LEASE_REVOCATION_STARTED"
+	LeaseRevoked               Type = "LEASE_REVOKED"
+	LeaseRevocationFailed      Type = "LEASE_REVOCATION_FAILED"
 
 	// Session.
 	SessionRefused    Type = "SESSION_REFUSED"
@@ -317,6 +324,13 @@ var Catalogue = []Spec{
 	{CredentialRotationAdvanced, title(CredentialRotationAdvanced), "credential"},
 	{CredentialDrifted, title(CredentialDrifted), "credential"},
 	{RotationSettingsChanged, title(RotationSettingsChanged), "credential"},
+	{CredentialIssued, title(CredentialIssued), "credential"},
+	{SSHCACreated, title(SSHCACreated), "credential"},
+	{SSHCARemoved, title(SSHCARemoved), "credential"},
+	{LeaseCreated, title(LeaseCreated), "credential"},
+	{LeaseRevocationStarted, title(LeaseRevocationStarted), "credential"},
+	{LeaseRevoked, title(LeaseRevoked), "credential"},
+	{LeaseRevocationFailed, title(LeaseRevocationFailed), "credential"},
 	{SessionRefused, title(SessionRefused), "session"},
 	{SessionStarted, title(SessionStarted), "session"},
 	{SessionEnded, title(SessionEnded), "session"},
@@ -369,7 +383,7 @@ func SpecOf(t Type) (s Spec, ok bool) {
 func title(t Type) string {
 	words := strings.Split(string(t), "_")
 	for i, w := range words {
-		if w != "SSH" && w != "MFA" && w != "SSO" && w != "SCIM" {
+		if w != "SSH" && w != "MFA" && w != "SSO" && w != "SCIM" && w != "CA" {
 			words[i] = w[:1] + strings.ToLower(w[1:])
 		}
 	}

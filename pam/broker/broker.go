@@ -36,6 +36,9 @@ type Deps struct {
 	Actors     Actors
 	Policies   Policies
 	Sealer     pam.Sealer
+	Issuer     Issuer // of SSH certificates; nil: none are made
+	Leases     Leases // nil: no users are made at targets
+	Makers     map[pam.Protocol]Maker
 	Sealed     func() bool // whether the vault is sealed now
 	Recordings Recordings
 	Audit      audit.Store

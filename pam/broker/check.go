@@ -43,7 +43,7 @@ func (b *Broker) CheckCredential(ctx context.Context, actor pam.Actor, id pam.Ac
 			return Credential{}, pam.Errorf(pam.Denied, op, "The credential was used already.")
 		}
 		used = true
-		cred, err := b.inject(ctx, actor, actor.Org, id, p.resource.Type, party, m)
+		cred, err := b.inject(ctx, actor, actor.Org, id, p.resource.Type, issueFor{}, party, m)
 		if err == nil && p.version != 0 && m["version"] != p.version {
 			cred.Wipe()
 			return Credential{}, pam.Errorf(pam.Conflict, op, "Another credential was stored just now.")

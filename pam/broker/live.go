@@ -136,7 +136,7 @@ func (l *Live) Login(ctx context.Context) (Credential, error) {
 	if err := b.released(ctx, s.Org, s.ResourceID, s.AccountID, s.SafeID); err != nil {
 		return Credential{}, pam.Wrap(op, err)
 	}
-	cred, err := b.inject(ctx, l.actor, s.Org, s.AccountID, s.Protocol, session.Target(s), map[string]any{
+	cred, err := b.inject(ctx, l.actor, s.Org, s.AccountID, s.Protocol, issueFor{session: s.ID, safe: l.safe}, session.Target(s), map[string]any{
 		"safe_id": string(s.SafeID), "safe": l.safe.Name, "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
 	})
 	if err != nil {
@@ -160,13 +160,17 @@ func (b *Broker) released(ctx context.Context, org pam.OrgID, resource pam.Resou
 
 // inject opens the credential of an account that is known to log in, after its
 // event. What could not log in by the protocol stays closed.
-func (b *Broker) inject(ctx context.Context, actor pam.Actor, org pam.OrgID, id pam.AccountID, at pam.Protocol, target audit.Party, m map[string]any) (Credential, error) {
+func (b *Broker) inject(ctx context.Context, actor pam.Actor, org pam.OrgID, id pam.AccountID, at pam.Protocol, use issueFor, target audit.Party, m map[string]any) (Credential, error) {
 	sealed, err := b.Secrets.SealedCredential(ctx, org, id)
 	if err != nil {
 		if pam.Is(err, pam.NotFound) {
 			return Credential{}, pam.Errorf(pam.Conflict, "read credential", "The account has no credential yet.")
 		}
 		return Credential{}, err
+	}
+	if sealed.Kind == account.Made && at == pam.SSH && b.Issuer != nil {
+		m["version"] = sealed.Version
+		return b.issue(ctx, actor, org, id, use, target, m)
 	}
 	if err := injectable(sealed.Kind, at); err != nil {
 		return Credential{}, err

@@ -48,7 +48,9 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 		return Revealed{}, pam.Wrap(op, err)
 	}
 	if sealed.Kind == account.Made {
-		return Revealed{}, pam.Errorf(pam.Conflict, op, "Of this account no secret is kept: it is made at each launch.")
+		if err := b.leasable(ctx, p); err != nil {
+			return Revealed{}, pam.Wrap(op, err)
+		}
 	}
 	now := b.Clock.Now()
 	out := checkout.Checkout{
@@ -70,6 +72,15 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 	}
 	if err := b.Store.CreateCheckout(ctx, out.Org, out, events...); err != nil {
 		return Revealed{}, pam.Wrap(op, err)
+	}
+	if sealed.Kind == account.Made {
+		l, v, err := b.checkOutMade(ctx, p, out)
+		if err != nil {
+			b.takeBack(ctx, out, b.Scribe.Entry(p.actor, audit.CredentialCheckedIn, target, map[string]any{"checkout_id": string(out.ID), "outcome": pam.KindOf(err).String()}))
+			return Revealed{}, pam.Wrap(op, err)
+		}
+		out.Username, out.ExpiresAt = l.Username, l.ExpiresAt
+		return Revealed{Checkout: out, Kind: sealed.Kind, Value: v}, nil
 	}
 	v, err := b.Sealer.Open(ctx, pam.Binding{Org: out.Org, Purpose: account.Purpose, Object: string(out.Account), Version: sealed.Version}, sealed.Sealed)
 	if err != nil {

@@ -75,6 +75,10 @@ const (
 	CredentialRotate  Action = "credential.rotate"
 	RotationSee       Action = "rotation.see"
 	RotationSet       Action = "rotation.set"
+	SSHCASee          Action = "ssh_ca.see"
+	SSHCAManage       Action = "ssh_ca.manage"
+	LeaseSee          Action = "lease.see"
+	LeaseRevoke       Action = "lease.revoke"
 	CredentialReveal  Action = "credential.check_out"
 	CheckoutSee       Action = "checkout.see"
 	CheckoutEnd       Action = "checkout.check_in"
@@ -198,6 +202,10 @@ var Table = []Row{
 	{Action: CredentialRotate, Does: "rotate a credential", Scope: "credentials:rotate", Safe: manager, Own: makers, StepUp: Sometimes, Note: "its creator while it is in no Safe; step-up to upload a value"},
 	{Action: RotationSee, Does: "see rotations and the health of credentials", Scope: "accounts:read", Org: overseers, Safe: manager, Own: makers, Note: "a manager sees those of their Safes"},
 	{Action: RotationSet, Does: "say how a credential is rotated and checked", Scope: "-", Safe: manager, Own: makers, StepUp: Always, Note: "a manager of each Safe that holds the account, and of one that holds each account that is named; its creator while it is in none"},
+	{Action: SSHCASee, Does: "see the SSH authorities that targets have to trust", Scope: "org:read", Org: everybody},
+	{Action: SSHCAManage, Does: "rotate and remove SSH authorities", Scope: "-", Org: admins, StepUp: Always},
+	{Action: LeaseSee, Does: "see users of databases that are to be gone again", Scope: "accounts:read", Org: overseers, Safe: manager, Own: everybody},
+	{Action: LeaseRevoke, Does: "have such a user dropped now", Scope: "credentials:checkout", Org: admins, Safe: manager, Own: everybody},
 	{Action: CredentialReveal, Does: "check a secret out", Scope: "credentials:checkout", Safe: users, Note: "if the Safe allows it"},
 	{Action: CheckoutSee, Does: "see who has a secret", Scope: "safes:read", Org: overseers, Safe: manager, Own: everybody},
 	{Action: CheckoutEnd, Does: "check a secret in", Scope: "credentials:checkout", Org: admins, Safe: manager, Own: everybody},

@@ -119,11 +119,11 @@ func TestOutsiderAndUnknownRoleAndUnknownActionAreRefused(t *testing.T) {
 
 func TestAuditorLaunchesNothingRevealsNothingAndChangesNothing(t *testing.T) {
 	reads := []Action{
-		OrgRead, OrgStats, MemberList, GroupRead, ConnectorRead, PolicyRead, PolicyTry, SafeSee, SafeMemberList, ResourceSee, AccountSee, RotationSee,
+		OrgRead, OrgStats, MemberList, GroupRead, ConnectorRead, PolicyRead, PolicyTry, SafeSee, SafeMemberList, ResourceSee, AccountSee, RotationSee, SSHCASee, LeaseSee,
 		ChangeSee, CheckoutSee, SessionSee, RecordingSee, RecordingReplay, RequestSee, AccessSee, ReviewSee, AuditRead,
 	}
 	// Giving up what is one's own is no power.
-	givesUp := []Action{SafeMemberTake, CheckoutEnd, SessionTerminate, GrantRevoke}
+	givesUp := []Action{SafeMemberTake, LeaseRevoke, CheckoutEnd, SessionTerminate, GrantRevoke}
 	for _, row := range Table {
 		for _, s := range append([]pam.SafeRole{""}, pam.SafeRoles...) {
 			for _, own := range []bool{false, true} {

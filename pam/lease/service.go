@@ -1,0 +1,190 @@
+package lease
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"vaultpam/internal/clock"
+	"vaultpam/internal/ids"
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/audit"
+	"vaultpam/pam/policy"
+)
+
+// Deps is what a Service works with.
+type Deps struct {
+	Store  Store
+	Door   Door
+	Access Access
+	Sealed func() bool
+	Scribe *audit.Scribe
+	Clock  clock.Clock
+	IDs    *ids.Source
+	Log    *slog.Logger
+}
+
+// Service makes and revokes leases. It is safe for concurrent use.
+type Service struct{ Deps }
+
+// New makes a Service.
+func New(d Deps) *Service { return &Service{Deps: d} }
+
+func party(l Lease) audit.Party {
+	return audit.Party{Type: "account", ID: string(l.Account), Name: l.Name}
+}
+
+func about(l Lease, more map[string]any) map[string]any {
+	m := map[string]any{
+		"lease_id": string(l.ID), "username": l.Username, "resource_id": string(l.Resource), "admin_account_id": string(l.Admin),
+		"safe_id": string(l.Safe), "checkout_id": string(l.Checkout), "expires_at": l.ExpiresAt,
+	}
+	for k, v := range more {
+		m[k] = v
+	}
+	return m
+}
+
+func system(org pam.OrgID) pam.Actor { return pam.Actor{Org: org, Token: pam.SystemToken} }
+
+// Begin makes a user of the password. The lease is durable before the target
+// hears of it. After an error the user is dropped, should it be there.
+func (s *Service) Begin(ctx context.Context, a pam.Actor, l Lease, password secret.Value) (Lease, error) {
+	const op = "make user"
+	now := s.Clock.Now()
+	l.ID = pam.LeaseID(s.IDs.New(pam.PrefixLease))
+	l.Username = UserPrefix + strings.ToLower(strings.TrimPrefix(string(l.ID), pam.PrefixLease))
+	l.State, l.CreatedAt, l.UpdatedAt, l.NextAt = Creating, now, now, now.Add(creatingFor)
+	if err := s.Store.CreateLease(ctx, l.Org, l, maxOpen, s.Scribe.Entry(a, audit.LeaseCreated, party(l), about(l, nil))); err != nil {
+		return l, pam.Wrap(op, err)
+	}
+	making, cancel := context.WithTimeout(ctx, creatingFor/3)
+	defer cancel()
+	err := s.Door.CreateUser(making, l, password)
+	next := l
+	next.State, next.UpdatedAt, next.NextAt = Active, s.Clock.Now(), l.ExpiresAt
+	if err != nil {
+		next.State, next.NextAt, next.Problem = Revoking, s.Clock.Now(), problem(err)
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), workFor/3)
+	defer stop()
+	if stored := s.Store.AdvanceLease(ctx, l.Org, next, Creating); stored != nil && err == nil {
+		err = stored // the row says creating, so the user is dropped in time
+	}
+	return next, pam.Wrap(op, err)
+}
+
+// RevokeDue drops the users that are to be gone.
+func (s *Service) RevokeDue(ctx context.Context) error {
+	if s.Sealed() {
+		return nil // nobody can log in to drop them
+	}
+	due, err := s.Store.DueLeases(ctx, s.Clock.Now(), atOnce)
+	if err != nil {
+		return pam.Wrap("find leases to revoke", err)
+	}
+	var all sync.WaitGroup
+	for _, l := range due {
+		all.Go(func() { s.revoke(ctx, l) })
+	}
+	all.Wait()
+	return nil
+}
+
+// revoke makes one attempt. It takes the lease first, so that no other node
+// works on it at the same time.
+func (s *Service) revoke(ctx context.Context, l Lease) {
+	from, now := l.State, s.Clock.Now()
+	if l.State != Stuck {
+		l.State = Revoking
+	}
+	l.UpdatedAt, l.NextAt = now, now.Add(workFor)
+	if err := s.Store.AdvanceLease(ctx, l.Org, l, from); err != nil {
+		if !pam.Is(err, pam.Conflict) {
+			s.Log.Error("lease was not taken", "lease", l.ID, "error", err)
+		}
+		return
+	}
+	l.Fence++
+	dropping, cancel := context.WithTimeout(ctx, workFor/2)
+	err := s.Door.DropUser(dropping, l)
+	cancel()
+	from, now = l.State, s.Clock.Now()
+	l.Attempts++
+	l.UpdatedAt = now
+	var events []audit.Entry
+	if err == nil {
+		l.State, l.Problem, l.NextAt = Revoked, "", now
+		events = append(events, s.Scribe.Entry(system(l.Org), audit.LeaseRevoked, party(l), about(l, map[string]any{"attempts": l.Attempts})))
+	} else {
+		l.Problem, l.NextAt = problem(err), now.Add(patience(l.Attempts))
+		stuck := l.Attempts >= stuckAfter && l.State != Stuck
+		if stuck {
+			l.State = Stuck
+		}
+		if l.Attempts == 1 || stuck {
+			events = append(events, s.Scribe.Entry(system(l.Org), audit.LeaseRevocationFailed, party(l), about(l, map[string]any{"attempts": l.Attempts, "outcome": l.Problem, "stuck": stuck})))
+		}
+		s.Log.Warn("user of a lease was not dropped, trying again", "lease", l.ID, "attempts", l.Attempts, "error", err)
+	}
+	// What cannot be stored is found again when workFor is over.
+	if err := s.Store.AdvanceLease(context.WithoutCancel(ctx), l.Org, l, from, events...); err != nil {
+		s.Log.Error("outcome of a revocation was not stored", "lease", l.ID, "error", err)
+	}
+}
+
+// patience is how long is waited after n attempts.
+func patience(n int) time.Duration {
+	return min(time.Second<<min(n, 20), longest)
+}
+
+// problem is what people are told of an error.
+func problem(err error) string { return pam.KindOf(err).String() }
+
+// List returns up to q.Limit of the leases that the actor may see, newest first.
+func (s *Service) List(ctx context.Context, a pam.Actor, q Query) ([]Lease, error) {
+	q.User, q.Now, q.Limit = a.User, s.Clock.Now(), pam.PageSize(q.Limit)
+	q.All = policy.Allowed(policy.LeaseSee, policy.Of(a, ""))
+	out, err := s.Store.ListLeases(ctx, a.Org, q)
+	return out, pam.Wrap("list leases", err)
+}
+
+// Revoke has the user dropped at the next turn, which is within seconds.
+func (s *Service) Revoke(ctx context.Context, a pam.Actor, id pam.LeaseID) (Lease, error) {
+	const op = "revoke lease"
+	l, err := s.Store.LeaseByID(ctx, a.Org, id)
+	if err != nil {
+		return Lease{}, pam.Wrap(op, err)
+	}
+	manages, err := s.Access.Manages(ctx, a, l.Safe)
+	if err != nil {
+		return Lease{}, pam.Wrap(op, err)
+	}
+	var role pam.SafeRole
+	if manages {
+		role = pam.SafeManager
+	}
+	facts := policy.Of(a, role).Owning(l.User == a.User)
+	switch {
+	case !policy.Allowed(policy.LeaseSee, facts):
+		return Lease{}, &pam.Error{Kind: pam.NotFound, Op: op}
+	case !policy.Allowed(policy.LeaseRevoke, facts):
+		return Lease{}, &pam.Error{Kind: pam.Denied, Op: op}
+	case !l.State.May(Revoking):
+		return Lease{}, pam.Errorf(pam.Conflict, op, "This lease is revoked already.")
+	}
+	from, now := l.State, s.Clock.Now()
+	if from == Creating {
+		return Lease{}, pam.Errorf(pam.Conflict, op, "The user is being made. Try again in a moment.")
+	}
+	l.State, l.UpdatedAt, l.NextAt = Revoking, now, now
+	e := s.Scribe.Entry(a, audit.LeaseRevocationStarted, party(l), about(l, nil))
+	if err := s.Store.AdvanceLease(ctx, a.Org, l, from, e); err != nil {
+		return Lease{}, pam.Wrap(op, err)
+	}
+	l.Fence++
+	return l, nil
+}
