@@ -185,10 +185,10 @@ const (
 	VaultKeyRotationStarted  Type = "VAULT_KEY_ROTATION_STARTED"
 	VaultKeyRotationFinished Type = "VAULT_KEY_ROTATION_FINISHED"
 	VaultKeyRemoved          Type = "VAULT_KEY_REMOVED"
-	VaultShareGiven    Type = "VAULT_SHARE_GIVEN"
-	VaultSharesDropped Type = "VAULT_SHARES_DROPPED"
-	VaultUnsealFailed  Type = "VAULT_UNSEAL_FAILED"
-	VaultSealChanged   Type = "VAULT_SEAL_CHANGED"
+	VaultShareGiven          Type = "VAULT_SHARE_GIVEN"
+	VaultSharesDropped       Type = "VAULT_SHARES_DROPPED"
+	VaultUnsealFailed        Type = "VAULT_UNSEAL_FAILED"
+	VaultSealChanged         Type = "VAULT_SEAL_CHANGED"
 )
 
 // Spec is what the catalogue says of a type.
