@@ -154,9 +154,10 @@ func (a *API) routes() {
 	serve(a, route{"POST /rotations/{id}/cancel", "End a rotation of which the target has not heard", member, "credentials:rotate", ok, sensitive, nil}, a.cancelRotation)
 	serve(a, route{"GET /credential-health", "Which credentials want a look: old, unused, shared, weak, never rotated, refused", member, "accounts:read", ok, 0, nil}, a.listCredentialHealth)
 
-	serve(a, route{"GET /checkouts", "Active checkouts", member, "safes:read", ok, 0, nil}, a.listCheckouts)
+	serve(a, route{"GET /checkouts", "Active checkouts, or all that were", member, "safes:read", ok, 0, nil}, a.listCheckouts)
 	serve(a, route{"POST /checkouts", "Reveal a secret", member, "credentials:checkout", created, sensitive | secrets, nil}, a.postCheckout)
 	serve(a, route{"GET /checkouts/{id}", "One checkout", member, "safes:read", ok, 0, nil}, a.getCheckout)
+	serve(a, route{"POST /checkouts/{id}/extend", "Keep a secret for longer", member, "credentials:checkout", ok, sensitive, nil}, a.extendCheckout)
 	serve(a, route{"POST /checkouts/{id}/check-in", "Give a secret back", member, "credentials:checkout", ok, 0, nil}, a.checkIn)
 
 	serve(a, route{"GET /confirmations", "Changes that wait for a manager", member, "safes:read", ok, 0, nil}, a.listConfirmations)

@@ -122,26 +122,31 @@ const (
 	ResourceHostKeyMismatch Type = "RESOURCE_HOST_KEY_MISMATCH"
 
 	// Credential.
-	AccountCreated           Type = "ACCOUNT_CREATED"
-	AccountUpdated           Type = "ACCOUNT_UPDATED"
-	AccountRedirected        Type = "ACCOUNT_REDIRECTED"
-	AccountDeleted           Type = "ACCOUNT_DELETED"
-	CredentialSet            Type = "CREDENTIAL_SET"
-	CredentialGenerated      Type = "CREDENTIAL_GENERATED"
-	CredentialPromoted       Type = "CREDENTIAL_PROMOTED"
-	CredentialPurged         Type = "CREDENTIAL_PURGED"
-	CredentialChecked        Type = "CREDENTIAL_CHECKED"
-	CredentialCheckedOut     Type = "CREDENTIAL_CHECKED_OUT"
-	CredentialCheckedIn      Type = "CREDENTIAL_CHECKED_IN"
-	CredentialInjected       Type = "CREDENTIAL_INJECTED"
-	CredentialOpenFailed     Type = "CREDENTIAL_OPEN_FAILED"
-	CredentialRotated        Type = "CREDENTIAL_ROTATED"
-	CredentialRotationFailed Type = "CREDENTIAL_ROTATION_FAILED"
+	AccountCreated             Type = "ACCOUNT_CREATED"
+	AccountUpdated             Type = "ACCOUNT_UPDATED"
+	AccountRedirected          Type = "ACCOUNT_REDIRECTED"
+	AccountDeleted             Type = "ACCOUNT_DELETED"
+	CredentialSet              Type = "CREDENTIAL_SET"
+	CredentialGenerated        Type = "CREDENTIAL_GENERATED"
+	CredentialPromoted         Type = "CREDENTIAL_PROMOTED"
+	CredentialPurged           Type = "CREDENTIAL_PURGED"
+	CredentialChecked          Type = "CREDENTIAL_CHECKED"
+	CredentialCheckedOut       Type = "CREDENTIAL_CHECKED_OUT"
+	CredentialCheckoutExtended Type = "CREDENTIAL_CHECKOUT_EXTENDED"
+	CredentialCheckedIn        Type = "CREDENTIAL_CHECKED_IN"
+	CredentialInjected         Type = "CREDENTIAL_INJECTED"
+	CredentialOpenFailed       Type = "CREDENTIAL_OPEN_FAILED"
+	CredentialRotated          Type = "CREDENTIAL_ROTATED"
+	CredentialRotationFailed   Type = "CREDENTIAL_ROTATION_FAILED"
 
 	CredentialRotationStarted  Type = "CREDENTIAL_ROTATION_STARTED"
 	CredentialRotationAdvanced Type = "CREDENTIAL_ROTATION_ADVANCED"
 	CredentialDrifted          Type = "CREDENTIAL_DRIFTED"
 	RotationSettingsChanged    Type = "ROTATION_SETTINGS_CHANGED"
+
+	// Emergency.
+	BreakGlassUsed    Type = "BREAK_GLASS_USED"
+	BreakGlassRefused Type = "BREAK_GLASS_REFUSED"
 
 	// Session.
 	SessionRefused    Type = "SESSION_REFUSED"
@@ -300,6 +305,7 @@ var Catalogue = []Spec{
 	{CredentialPurged, title(CredentialPurged), "credential"},
 	{CredentialChecked, title(CredentialChecked), "credential"},
 	{CredentialCheckedOut, title(CredentialCheckedOut), "credential"},
+	{CredentialCheckoutExtended, title(CredentialCheckoutExtended), "credential"},
 	{CredentialCheckedIn, title(CredentialCheckedIn), "credential"},
 	{CredentialInjected, title(CredentialInjected), "credential"},
 	{CredentialOpenFailed, title(CredentialOpenFailed), "credential"},
@@ -309,6 +315,8 @@ var Catalogue = []Spec{
 	{CredentialRotationAdvanced, title(CredentialRotationAdvanced), "credential"},
 	{CredentialDrifted, title(CredentialDrifted), "credential"},
 	{RotationSettingsChanged, title(RotationSettingsChanged), "credential"},
+	{BreakGlassUsed, title(BreakGlassUsed), "emergency"},
+	{BreakGlassRefused, title(BreakGlassRefused), "emergency"},
 	{SessionRefused, title(SessionRefused), "session"},
 	{SessionStarted, title(SessionStarted), "session"},
 	{SessionEnded, title(SessionEnded), "session"},

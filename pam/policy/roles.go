@@ -198,7 +198,7 @@ var Table = []Row{
 	{Action: CredentialRotate, Does: "rotate a credential", Scope: "credentials:rotate", Safe: manager, Own: makers, StepUp: Sometimes, Note: "its creator while it is in no Safe; step-up to upload a value"},
 	{Action: RotationSee, Does: "see rotations and the health of credentials", Scope: "accounts:read", Org: overseers, Safe: manager, Own: makers, Note: "a manager sees those of their Safes"},
 	{Action: RotationSet, Does: "say how a credential is rotated and checked", Scope: "-", Safe: manager, Own: makers, StepUp: Always, Note: "a manager of each Safe that holds the account, and of one that holds each account that is named; its creator while it is in none"},
-	{Action: CredentialReveal, Does: "check a secret out", Scope: "credentials:checkout", Safe: users, Note: "if the Safe allows it"},
+	{Action: CredentialReveal, Does: "check a secret out", Scope: "credentials:checkout", Safe: users, StepUp: Sometimes, Note: "if the Safe allows it; in an emergency, with step-up: whoever is named for it in the Safe, but no auditor"},
 	{Action: CheckoutSee, Does: "see who has a secret", Scope: "safes:read", Org: overseers, Safe: manager, Own: everybody},
 	{Action: CheckoutEnd, Does: "check a secret in", Scope: "credentials:checkout", Org: admins, Safe: manager, Own: everybody},
 
