@@ -64,16 +64,13 @@ func (a *API) checkIn(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v
 
 func (a *API) extendCheckout(ctx context.Context, actor pam.Actor, in *struct {
 	ByID
-	Raw
+	Body *v1.ExtendIn
 },
 ) (*answer[v1.Checkout], error) {
-	body := v1.ExtendIn{}
-	if len(in.RawBody) > 0 {
-		var err error
-		if body, err = decode[v1.ExtendIn](a, nil, in.RawBody); err != nil {
-			return nil, err
-		}
+	var after time.Duration
+	if in.Body != nil {
+		after = time.Duration(in.Body.DurationSeconds) * time.Second
 	}
-	c, err := a.Broker.Extend(ctx, actor, pam.CheckoutID(in.ID), time.Duration(body.DurationSeconds)*time.Second)
+	c, err := a.Broker.Extend(ctx, actor, pam.CheckoutID(in.ID), after)
 	return reply(checkoutOf(c), err)
 }

@@ -60,7 +60,7 @@ func (b *Broker) alarm(ctx context.Context, p place, emergency bool, kind, objec
 	}
 	m := map[string]any{
 		kind + "_id": object, "reason": reason, "account_id": string(p.account.ID), "account": p.account.Name,
-		"skipped_approvals": p.decision.Approvers,
+		"skipped_approvals": int64(p.decision.Approvers),
 	}
 	if p.resource.ID != "" {
 		m["resource_id"] = string(p.resource.ID)

@@ -72,7 +72,7 @@ func (b *Broker) Extend(ctx context.Context, actor pam.Actor, id pam.CheckoutID,
 	}
 	e := b.Scribe.Entry(p.actor, audit.CredentialCheckoutExtended, audit.Party{Type: "account", ID: string(c.Account), Name: p.account.Name}, map[string]any{
 		"checkout_id": string(c.ID), "safe_id": string(c.Safe), "safe": p.safe.Name, "until": until.UTC().Format(time.RFC3339),
-		"extensions": c.Extensions + 1, "decision": "allow", "rule": p.decision.Decider(&p.question),
+		"extensions": int64(c.Extensions + 1), "decision": "allow", "rule": p.decision.Decider(&p.question),
 	})
 	if err := b.Store.ExtendCheckout(ctx, c.Org, c, until, e); err != nil {
 		return checkout.Checkout{}, pam.Wrap(op, err)

@@ -33,7 +33,9 @@ func TestAttackDoubleCheckout(t *testing.T) {
 		var wg sync.WaitGroup
 		answers := make([]answer, 6)
 		for i := range answers {
-			wg.Go(func() { answers[i] = []*caller{w.founder, operator}[i%2].call("POST", "/checkouts", v1.CheckoutIn{SafeID: safe}) })
+			wg.Go(func() {
+				answers[i] = []*caller{w.founder, operator}[i%2].call("POST", "/checkouts", v1.CheckoutIn{SafeID: safe})
+			})
 		}
 		wg.Wait()
 		var got []v1.Checkout
