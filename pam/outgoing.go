@@ -33,6 +33,7 @@ const (
 	LetterAccessRequested = "access_requested" // to those who decide
 	LetterAccessApproved  = "access_approved"  // to whoever asked
 	LetterAccessRejected  = "access_rejected"
+	LetterBreakGlass      = "break_glass" // to those who answer for a Safe
 )
 
 // Letter is what is to be written to one person, in the words of the outbox.

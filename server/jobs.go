@@ -74,6 +74,7 @@ func (s *Server) jobs(ctx context.Context) error {
 				return err
 			})
 		}
+		s.try(ctx, "end checkouts", s.checkouts.EndDue)
 		if now.Sub(closed) >= closeEvery {
 			closed = now
 			s.try(ctx, "close access reviews", s.reviews.CloseDue)

@@ -260,7 +260,7 @@ func (s *Server) assembleBroker() error {
 	s.broker = broker.New(broker.Deps{
 		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Issuer: s.sshCA, Leases: laterLeases{s}, Makers: makers(), Sealed: s.sealed,
 		Recordings: s.recordings, Audit: s.db.Audit(), Scribe: s.scribe, Dialer: s.dialer(rules),
-		Targets: targets(), IDs: s.ids, Clock: s.clock, Log: s.log, Decided: s.metrics.decided,
+		Targets: targets(), IDs: s.ids, Clock: s.clock, Log: s.log, Decided: s.metrics.decided, Alarm: s.emergencyLetters,
 	})
 	s.db.Subscribe(s.broker.Changed)
 	s.assembleRotations()

@@ -193,7 +193,7 @@ func TestNothingIsReadOrChangedFromAnotherOrganization(t *testing.T) {
 			"confirmation":      err(w.db.ConfirmationByID(ctx, org, cnf)),
 			"decide":            w.db.DecideConfirmation(ctx, org, confirmation.Confirmation{ID: cnf, Status: confirmation.Pending}, confirmation.Decision{To: confirmation.Confirmed}, e()),
 			"checkout":          err(w.db.CheckoutByID(ctx, org, chk.ID)),
-			"check in":          w.db.CheckIn(ctx, org, chk.ID, w.stranger.User, now, e()),
+			"check in":          w.db.CheckIn(ctx, org, chk.ID, w.stranger.User, checkout.Forced, now, e()),
 		} {
 			if !pam.Is(got, pam.NotFound) {
 				t.Errorf("%s: %v", name, got)
@@ -238,7 +238,7 @@ func (w *world) checkOut(a pam.Actor, s safe.Safe, acc account.Account) checkout
 		ID: pam.CheckoutID(w.ids.New(pam.PrefixCheckout)), Org: a.Org, Safe: s.ID, Account: acc.ID, User: a.User, Username: acc.Username,
 		Status: checkout.CheckedOut, Version: 1, Reason: "a look", CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
-	if err := w.db.CreateCheckout(w.t.Context(), a.Org, c, storetest.Entry(a.Org, audit.CredentialCheckedOut)); err != nil {
+	if err := w.db.CreateCheckout(w.t.Context(), a.Org, c, nil, storetest.Entry(a.Org, audit.CredentialCheckedOut)); err != nil {
 		w.t.Fatal(err)
 	}
 	return c
@@ -252,7 +252,7 @@ func TestCheckoutIsSeenAndEndedByThoseItConcerns(t *testing.T) {
 		w.member(w.other, s.ID, colleague, pam.SafeOperator)
 		c := w.checkOut(w.operator, s, acc)
 		for _, a := range []pam.Actor{w.operator, w.other, w.owner, w.auditor} {
-			if got := must[checkout.Checkout](t)(w.checkouts.ByID(t.Context(), a, c.ID)); got != c {
+			if got := must[checkout.Checkout](t)(w.checkouts.ByID(t.Context(), a, c.ID)); got.ID != c.ID || got.User != c.User || got.Status != checkout.CheckedOut || got.SafeName == "" || got.AccountName == "" {
 				t.Fatalf("%s sees %+v, want %+v", a.Role, got, c)
 			}
 			if got := must[[]checkout.Checkout](t)(w.checkouts.List(t.Context(), a, checkout.Query{})); len(got) != 1 {

@@ -7,39 +7,78 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/checkout"
+	"vaultpam/pam/rotation"
 )
 
-const checkoutColumns = `c.org_id, c.checkout_id, c.safe_id, c.account_id, c.user_id, c.username, c.status, c.version, c.reason, c.created_at, c.expires_at, c.checked_in_at, c.checked_in_by`
+const (
+	checkoutColumns = `c.org_id, c.checkout_id, c.safe_id, c.account_id, c.user_id, c.username, c.status, c.version, c.reason, c.created_at, c.expires_at, c.checked_in_at, c.checked_in_by,
+		c.exclusive, c.emergency, c.extensions, c.session_id, c.grant_id, c.cause`
+	checkoutRows = `SELECT ` + checkoutColumns + `, COALESCE(s.name, ''), COALESCE(a.name, ''), COALESCE(u.name, '') FROM checkouts c
+		LEFT JOIN safes s ON s.org_id = c.org_id AND s.safe_id = c.safe_id
+		LEFT JOIN accounts a ON a.org_id = c.org_id AND a.account_id = c.account_id
+		LEFT JOIN users u ON u.id = c.user_id`
+)
 
-func scanCheckout(r row) (checkout.Checkout, error) {
-	var c checkout.Checkout
-	err := r.Scan(&c.Org, &c.ID, &c.Safe, &c.Account, &c.User, &c.Username, &c.Status, &c.Version, &c.Reason,
-		intoTime(&c.CreatedAt), intoTime(&c.ExpiresAt), intoTime(&c.CheckedInAt), &c.CheckedInBy)
-	return c, err
+// checkoutFields are the destinations of checkoutColumns.
+func checkoutFields(c *checkout.Checkout) []any {
+	return []any{
+		&c.Org, &c.ID, &c.Safe, &c.Account, &c.User, &c.Username, &c.Status, &c.Version, &c.Reason,
+		intoTime(&c.CreatedAt), intoTime(&c.ExpiresAt), intoTime(&c.CheckedInAt), &c.CheckedInBy,
+		&c.Exclusive, &c.Emergency, &c.Extensions, &c.Session, &c.Grant, &c.Cause,
+	}
+}
+
+func scanCheckout(r row) (c checkout.Checkout, err error) {
+	return c, r.Scan(append(checkoutFields(&c), &c.SafeName, &c.AccountName, &c.UserName)...)
 }
 
 // CreateCheckout stores a checkout that is out.
-func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, events ...audit.Entry) error {
+func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, letters []pam.Outgoing, events ...audit.Entry) error {
 	return db.write(ctx, "create checkout", func(ctx context.Context, tx *Tx) error {
-		_, err := tx.exec(ctx, `INSERT INTO checkouts (org_id, checkout_id, safe_id, account_id, user_id, username, status, version, reason, created_at, expires_at, checked_in_at, checked_in_by)
-			VALUES (?, ?, ?, ?, ?, ?, 'checked_out', ?, ?, ?, ?, 0, '')`,
-			org, c.ID, c.Safe, c.Account, c.User, c.Username, c.Version, c.Reason, micros(c.CreatedAt), micros(c.ExpiresAt))
-		return err
+		// The account's row is locked, so that of two at the same time one sees
+		// the other.
+		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET version = version WHERE org_id = ? AND account_id = ?`, org, c.Account); err != nil {
+			return err
+		}
+		out, err := list(ctx, tx, scalar[pam.CheckoutID], `SELECT checkout_id FROM checkouts WHERE org_id = ? AND account_id = ? AND status = 'checked_out' AND (exclusive OR ?) LIMIT 1`, org, c.Account, c.Exclusive)
+		if err != nil {
+			return err
+		}
+		if len(out) > 0 {
+			return pam.Errorf(pam.Conflict, "", "This credential is checked out already, and only one person may have it at a time.")
+		}
+		if _, err := tx.exec(ctx, `INSERT INTO checkouts (org_id, checkout_id, safe_id, account_id, user_id, username, status, version, reason, created_at, expires_at, checked_in_at, checked_in_by,
+				exclusive, emergency, extensions, session_id, grant_id, cause)
+			VALUES (?, ?, ?, ?, ?, ?, 'checked_out', ?, ?, ?, ?, 0, '', ?, ?, 0, ?, ?, '')`,
+			org, c.ID, c.Safe, c.Account, c.User, c.Username, c.Version, c.Reason, micros(c.CreatedAt), micros(c.ExpiresAt), c.Exclusive, c.Emergency, c.Session, c.Grant); err != nil {
+			return err
+		}
+		return send(ctx, tx, letters...)
 	}, events...)
 }
 
 // CheckoutByID returns a checkout of org.
 func (db *DB) CheckoutByID(ctx context.Context, org pam.OrgID, id pam.CheckoutID) (checkout.Checkout, error) {
-	out, err := one(ctx, db, scanCheckout, `SELECT `+checkoutColumns+` FROM checkouts c WHERE c.org_id = ? AND c.checkout_id = ?`, org, id)
+	out, err := one(ctx, db, scanCheckout, checkoutRows+` WHERE c.org_id = ? AND c.checkout_id = ?`, org, id)
 	return out, db.failed("read checkout", err)
 }
 
-// ListCheckouts returns a page of those that are out, newest first.
+// ListCheckouts returns a page, newest first.
 func (db *DB) ListCheckouts(ctx context.Context, org pam.OrgID, q checkout.Query) ([]checkout.Checkout, error) {
 	var w where
-	w.and("c.org_id = ? AND c.status = 'checked_out' AND c.expires_at > ?", org, micros(q.Now))
+	w.and("c.org_id = ?", org)
+	switch q.Status {
+	case checkout.Every:
+	case checkout.Available:
+		w.and("(c.status = 'available' OR c.expires_at <= ?)", micros(q.Now))
+	default:
+		w.and("c.status = 'checked_out' AND c.expires_at > ?", micros(q.Now))
+	}
 	if !q.All {
 		w.and("(c.user_id = ? OR c.safe_id IN ("+managedSafes+"))", append([]any{q.User}, managedArgs(org, q.User, q.Now)...)...)
+	}
+	if q.Of != "" {
+		w.and("c.user_id = ?", q.Of)
 	}
 	if q.Safe != "" {
 		w.and("c.safe_id = ?", q.Safe)
@@ -50,15 +89,59 @@ func (db *DB) ListCheckouts(ctx context.Context, org pam.OrgID, q checkout.Query
 	if q.After != "" {
 		w.and("c.checkout_id < ?", q.After)
 	}
-	out, err := list(ctx, db, scanCheckout, `SELECT `+checkoutColumns+` FROM checkouts c WHERE `+w.String()+` ORDER BY c.checkout_id DESC LIMIT ?`, append(w.args, q.Limit)...)
+	out, err := list(ctx, db, scanCheckout, checkoutRows+` WHERE `+w.String()+` ORDER BY c.checkout_id DESC LIMIT ?`, append(w.args, q.Limit)...)
 	return out, db.failed("list checkouts", err)
 }
 
 // CheckIn ends a checkout that is out.
-func (db *DB) CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, at time.Time, e audit.Entry) error {
+func (db *DB) CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, why checkout.Cause, at time.Time, e audit.Entry) error {
 	return db.write(ctx, "check in", func(ctx context.Context, tx *Tx) error {
-		return tx.compareAndSet(ctx, pam.Conflict,
-			`UPDATE checkouts SET status = 'available', checked_in_at = ?, checked_in_by = ? WHERE org_id = ? AND checkout_id = ? AND status = 'checked_out'`,
-			[]any{micros(at), by, org, id}, `SELECT 1 FROM checkouts WHERE org_id = ? AND checkout_id = ?`, org, id)
+		err := tx.compareAndSet(ctx, pam.Conflict,
+			`UPDATE checkouts SET status = 'available', checked_in_at = ?, checked_in_by = ?, cause = ? WHERE org_id = ? AND checkout_id = ? AND status = 'checked_out'`,
+			[]any{micros(at), by, why, org, id}, `SELECT 1 FROM checkouts WHERE org_id = ? AND checkout_id = ?`, org, id)
+		if err != nil || why == checkout.NotOpened {
+			return err
+		}
+		c, err := one(ctx, tx, scanCheckout, checkoutRows+` WHERE c.org_id = ? AND c.checkout_id = ?`, org, id)
+		if err != nil {
+			return err
+		}
+		trigger := rotation.AfterCheckIn
+		if c.Emergency {
+			trigger = rotation.BreakGlass
+		}
+		return queueRotation(ctx, tx, org, c.Account, string(trigger), at)
 	}, e)
+}
+
+// ExtendCheckout is checkout.Store's.
+func (db *DB) ExtendCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, until time.Time, e audit.Entry) error {
+	return db.write(ctx, "extend checkout", func(ctx context.Context, tx *Tx) error {
+		return tx.compareAndSet(ctx, pam.Conflict,
+			`UPDATE checkouts SET expires_at = ?, extensions = extensions + 1 WHERE org_id = ? AND checkout_id = ? AND status = 'checked_out' AND extensions = ? AND expires_at = ?`,
+			[]any{micros(until), org, c.ID, c.Extensions, micros(c.ExpiresAt)}, `SELECT 1 FROM checkouts WHERE org_id = ? AND checkout_id = ?`, org, c.ID)
+	}, e)
+}
+
+// DueCheckouts is checkout.Store's.
+func (db *DB) DueCheckouts(ctx context.Context, now time.Time, limit int) ([]checkout.Due, error) {
+	out, err := list(ctx, db, func(r row) (d checkout.Due, err error) {
+		return d, r.Scan(append(checkoutFields(&d.Checkout), &d.Why)...)
+	},
+		`SELECT `+checkoutColumns+`, c.why FROM (SELECT `+checkoutColumns+`, CASE
+			WHEN c.expires_at <= ? THEN 'timeout'
+			WHEN c.session_id <> '' AND NOT EXISTS (SELECT 1 FROM sessions x WHERE x.org_id = c.org_id AND x.session_id = c.session_id AND x.status IN ('pending', 'active')) THEN 'session_ended'
+			WHEN o.user_id IS NULL THEN 'membership_ended'
+			WHEN s.safe_id IS NULL OR NOT EXISTS (SELECT 1 FROM safe_bindings b WHERE b.org_id = c.org_id AND b.safe_id = c.safe_id AND b.account_id = c.account_id) THEN 'binding_removed'
+			WHEN s.locked THEN 'safe_locked'
+			WHEN c.grant_id <> '' AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.org_id = c.org_id AND g.grant_id = c.grant_id AND g.status IN ('active', 'used') AND g.ends_at > ?) THEN 'grant_ended'
+			WHEN o.role = 'auditor' OR c.grant_id = '' AND NOT c.emergency AND NOT EXISTS (SELECT 1 FROM safe_members m WHERE m.org_id = c.org_id AND m.safe_id = c.safe_id
+				AND m.role IN ('operator', 'manager') AND `+unexpired+` AND (m.holder_id = c.user_id
+					OR m.holder_id IN (SELECT g.group_id FROM group_members g WHERE g.org_id = c.org_id AND g.user_id = c.user_id))) THEN 'access_removed'
+			ELSE '' END AS why
+			FROM checkouts c
+			LEFT JOIN memberships o ON o.org_id = c.org_id AND o.user_id = c.user_id AND o.status = 'active'
+			LEFT JOIN safes s ON s.org_id = c.org_id AND s.safe_id = c.safe_id
+			WHERE c.status = 'checked_out') AS c WHERE c.why <> '' ORDER BY c.checkout_id LIMIT ?`, micros(now), micros(now), micros(now), limit)
+	return out, db.failed("find checkouts that are to end", err)
 }

@@ -245,6 +245,17 @@ func (db *DB) Approvers(ctx context.Context, org pam.OrgID, id pam.SafeID, now t
 	return out, db.failed("list approvers", err)
 }
 
+// Answerable lists who is to hear of an emergency in a Safe: its managers and
+// approvers, and the owners of the organization.
+func (db *DB) Answerable(ctx context.Context, org pam.OrgID, id pam.SafeID, now time.Time, limit int) ([]request.Person, error) {
+	out, err := list(ctx, db, func(r row) (p request.Person, err error) { return p, r.Scan(&p.User, &p.Email, &p.Language) },
+		`SELECT o.user_id, o.email, u.language FROM memberships o JOIN users u ON u.id = o.user_id
+			WHERE o.org_id = ? AND o.status = 'active' AND (o.role = 'owner' OR o.user_id IN (
+				SELECT COALESCE(m.user_id, x.user_id) FROM safe_members m LEFT JOIN group_members x ON x.org_id = m.org_id AND x.group_id = m.group_id
+				WHERE m.org_id = ? AND m.safe_id = ? AND m.role IN ('manager', 'approver') AND `+unexpired+`)) ORDER BY o.user_id LIMIT ?`, org, org, id, micros(now), limit)
+	return out, db.failed("list who answers for a safe", err)
+}
+
 // SafesAs is request.Store's.
 func (db *DB) SafesAs(ctx context.Context, org pam.OrgID, user pam.UserID, now time.Time, roles ...pam.SafeRole) ([]pam.SafeID, error) {
 	in, args := inList(roles)

@@ -9,16 +9,17 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/recording"
+	"vaultpam/pam/rotation"
 	"vaultpam/pam/session"
 )
 
 const sessionColumns = `org_id, session_id, status, protocol, user_id, safe_id, resource_id, account_id, recording_id, node, reason, client_ip,
-	bytes_in, bytes_out, started_at, expires_at, ended_at, end_reason, kill_reason, auth_id`
+	bytes_in, bytes_out, started_at, expires_at, ended_at, end_reason, kill_reason, auth_id, emergency`
 
 func scanSession(r row) (session.Session, error) {
 	var s session.Session
 	err := r.Scan(&s.Org, &s.ID, &s.Status, &s.Protocol, &s.UserID, &s.SafeID, &s.ResourceID, &s.AccountID, &s.RecordingID, &s.Node, &s.Reason, &s.ClientIP,
-		&s.BytesIn, &s.BytesOut, intoTime(&s.StartedAt), intoTime(&s.ExpiresAt), intoTime(&s.EndedAt), &s.EndReason, &s.KillReason, &s.AuthID)
+		&s.BytesIn, &s.BytesOut, intoTime(&s.StartedAt), intoTime(&s.ExpiresAt), intoTime(&s.EndedAt), &s.EndReason, &s.KillReason, &s.AuthID, &s.Emergency)
 	return s, err
 }
 
@@ -56,9 +57,9 @@ func (db *DB) ListSessions(ctx context.Context, org pam.OrgID, f session.Filter)
 
 // insertSession stores s with the given status.
 func insertSession(ctx context.Context, tx *Tx, org pam.OrgID, s session.Session) error {
-	_, err := tx.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, 0, '', '', ?)`,
+	_, err := tx.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, 0, '', '', ?, ?)`,
 		string(org), string(s.ID), string(session.Pending), string(s.Protocol), string(s.UserID), string(s.SafeID), string(s.ResourceID), string(s.AccountID),
-		string(s.RecordingID), s.Node, s.Reason, s.ClientIP, micros(s.StartedAt), micros(s.ExpiresAt), s.AuthID)
+		string(s.RecordingID), s.Node, s.Reason, s.ClientIP, micros(s.StartedAt), micros(s.ExpiresAt), s.AuthID, s.Emergency)
 	if err == nil {
 		tx.changed(org, pam.SubjectSession, string(s.ID))
 	}
@@ -66,9 +67,31 @@ func insertSession(ctx context.Context, tx *Tx, org pam.OrgID, s session.Session
 }
 
 // LaunchSession is broker.Store's.
-func (db *DB) LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, e audit.Entry) error {
+func (db *DB) LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, letters []pam.Outgoing, events ...audit.Entry) error {
 	s.Node, s.RecordingID = "", ""
-	return db.write(ctx, "launch session", func(ctx context.Context, tx *Tx) error { return insertSession(ctx, tx, org, s) }, e)
+	return db.write(ctx, "launch session", func(ctx context.Context, tx *Tx) error {
+		if err := insertSession(ctx, tx, org, s); err != nil {
+			return err
+		}
+		return send(ctx, tx, letters...)
+	}, events...)
+}
+
+// EmergencyLaunch is broker.Store's.
+func (db *DB) EmergencyLaunch(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time) (pam.OrgID, pam.SessionID, error) {
+	type found struct {
+		org pam.OrgID
+		id  pam.SessionID
+	}
+	out, err := one(ctx, db, func(r row) (f found, err error) { return f, r.Scan(&f.org, &f.id) }, `SELECT x.org_id, x.session_id FROM sessions x
+		JOIN safes s ON s.org_id = x.org_id AND s.safe_id = x.safe_id
+		WHERE x.node = '' AND x.status IN ('pending', 'active') AND x.user_id = ? AND x.emergency AND x.expires_at > ? AND x.kill_reason = ''
+			AND (? = '' OR x.org_id = ?) AND (? = '' OR s.safe_id = ? OR s.slug = ?) ORDER BY x.session_id LIMIT 1`,
+		user, micros(now), string(org), string(org), ref, ref, ref)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", nil
+	}
+	return out.org, out.id, db.failed("find emergency launch", err)
 }
 
 // LaunchedSession is broker.Store's.
@@ -140,9 +163,24 @@ func (db *DB) ActivateSession(ctx context.Context, org pam.OrgID, id pam.Session
 func (db *DB) EndSession(ctx context.Context, org pam.OrgID, id pam.SessionID, end session.End, e audit.Entry) error {
 	return db.write(ctx, "end session", func(ctx context.Context, tx *Tx) error {
 		tx.changed(org, pam.SubjectSession, string(id))
-		return tx.compareAndSet(ctx, pam.Conflict, `UPDATE sessions SET status = ?, end_reason = ?, bytes_in = ?, bytes_out = ?, ended_at = ?
+		was, err := one(ctx, tx, scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE org_id = ? AND session_id = ?`, string(org), string(id))
+		if err != nil {
+			return err
+		}
+		err = tx.compareAndSet(ctx, pam.Conflict, `UPDATE sessions SET status = ?, end_reason = ?, bytes_in = ?, bytes_out = ?, ended_at = ?
 			WHERE org_id = ? AND session_id = ? AND status IN ('pending', 'active')`,
 			[]any{string(end.Status), end.Reason, end.BytesIn, end.BytesOut, micros(end.At), string(org), string(id)}, sessionExists, string(org), string(id))
+		if err != nil {
+			return err
+		}
+		// What logged in was used; an emergency counts from its connection on.
+		switch {
+		case was.Emergency && was.Node != "":
+			return queueRotation(ctx, tx, org, was.AccountID, string(rotation.BreakGlass), end.At)
+		case was.Status == session.Active:
+			return queueRotation(ctx, tx, org, was.AccountID, string(rotation.AfterSession), end.At)
+		}
+		return nil
 	}, e)
 }
 

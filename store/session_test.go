@@ -181,7 +181,7 @@ func TestALaunchIsTakenOverOnce(t *testing.T) {
 		db, ctx := open(), t.Context()
 		const org = pam.OrgID("org_a")
 		s := newSession(org, "")
-		if err := db.LaunchSession(ctx, org, s, storetest.Entry(org, audit.PolicyEvaluated)); err != nil {
+		if err := db.LaunchSession(ctx, org, s, nil, storetest.Entry(org, audit.PolicyEvaluated)); err != nil {
 			t.Fatal(err)
 		}
 		other := s
@@ -224,7 +224,7 @@ func TestOrphansAreTheSessionsOfSilentNodesAndForgottenLaunches(t *testing.T) {
 		begin("alive")
 		launch := newSession(org, "")
 		launch.ExpiresAt = noon
-		if err := db.LaunchSession(ctx, org, launch, storetest.Entry(org, audit.PolicyEvaluated)); err != nil {
+		if err := db.LaunchSession(ctx, org, launch, nil, storetest.Entry(org, audit.PolicyEvaluated)); err != nil {
 			t.Fatal(err)
 		}
 		for node, at := range map[string]time.Time{"dead": noon.Add(-time.Hour), "alive": noon, "self": noon.Add(-time.Hour)} {

@@ -23,6 +23,12 @@ type SafeIn struct {
 	Visibility          string           `json:"visibility,omitempty" enum:"members,requestable"`
 	Rotation            RotationRules    `json:"rotation,omitzero"`
 	CredentialExpiresAt *time.Time       `json:"credential_expires_at,omitempty"`
+	BreakGlass          BreakGlass       `json:"break_glass,omitzero"`
+}
+
+// BreakGlass says who may go in without an approval in an emergency.
+type BreakGlass struct {
+	UserIDs []string `json:"user_ids" required:"false" maxItems:"32"`
 }
 
 // Binding joins a resource and the account that is used there.
@@ -85,6 +91,7 @@ type Safe struct {
 	Visibility          string           `json:"visibility"`
 	Rotation            RotationRules    `json:"rotation"`
 	CredentialExpiresAt *time.Time       `json:"credential_expires_at"`
+	BreakGlass          BreakGlass       `json:"break_glass"`
 	Locked              bool             `json:"locked"`
 	Role                string           `json:"role,omitempty" doc:"The caller's role in this Safe, if any: the strongest of roles"`
 	Roles               []string         `json:"roles,omitempty" doc:"What the caller's own role and those of their groups come to"`

@@ -7,7 +7,8 @@ type SessionIn struct {
 	SafeID     string `json:"safe_id" maxLength:"64"`
 	ResourceID string `json:"resource_id,omitempty" maxLength:"64"`
 	AccountID  string `json:"account_id,omitempty" maxLength:"64"`
-	Reason     string `json:"reason,omitempty" maxLength:"1024"`
+	Reason     string `json:"reason,omitempty" maxLength:"1024" doc:"Needed in an emergency"`
+	Emergency  bool   `json:"emergency,omitempty" doc:"Break-glass: without an approval, for those who are named for it in the Safe"`
 }
 
 // Launch says how to connect.
@@ -33,6 +34,7 @@ type Session struct {
 	StartedAt   time.Time  `json:"started_at"`
 	EndedAt     *time.Time `json:"ended_at"`
 	EndReason   string     `json:"end_reason"`
+	Emergency   bool       `json:"emergency"`
 	RecordingID string     `json:"recording_id"`
 	BytesIn     int64      `json:"bytes_in"`
 	BytesOut    int64      `json:"bytes_out"`

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -190,7 +189,8 @@ func (a *app) deleteByID(use, short, path string) *cobra.Command {
 }
 
 func (a *app) checkoutCommand() *cobra.Command {
-	var account, reason string
+	var account, reason, session string
+	var emergency bool
 	cmd := &cobra.Command{
 		Use: "checkout SAFE", Short: "Reveal a credential", Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -202,7 +202,7 @@ func (a *app) checkoutCommand() *cobra.Command {
 						return err
 					}
 				}
-				out, err := client.Post[v1.Checkout](cmd.Context(), c, "/checkouts", v1.CheckoutIn{SafeID: id, AccountID: accountID, Reason: reason})
+				out, err := client.Post[v1.Checkout](cmd.Context(), c, "/checkouts", v1.CheckoutIn{SafeID: id, AccountID: accountID, Reason: reason, SessionID: session, Emergency: emergency})
 				if err != nil {
 					return err
 				}
@@ -217,20 +217,14 @@ func (a *app) checkoutCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&account, "account", "", "id or slug, where the Safe has several")
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
-	cmd.AddCommand(&cobra.Command{
+	cmd.Flags().StringVar(&session, "session", "", "id of an open session of yours: the checkout ends with it")
+	cmd.Flags().BoolVar(&emergency, "emergency", false, "break-glass: without an approval, if you are named for it; needs --reason, alerts whoever answers for the Safe")
+	cmd.AddCommand(a.extendCommand(), &cobra.Command{
 		Use: "return ID", Short: "Give a credential back", Args: args(cobra.ExactArgs(1)),
 		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			out, err := client.Post[v1.Checkout](cmd.Context(), c, "/checkouts/"+url.PathEscape(argv[0])+"/check-in", nil)
 			return one(cmd, a, out, err)
 		}),
-	}, &cobra.Command{
-		Use: "list", Short: "List active checkouts", Args: args(cobra.NoArgs),
-		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, _ []string) error {
-			return list(cmd, a, c, "/checkouts", nil,
-				col("ID", func(o v1.Checkout) string { return o.ID }), col("SAFE", func(o v1.Checkout) string { return o.SafeID }),
-				col("ACCOUNT", func(o v1.Checkout) string { return o.AccountID }), col("USER", func(o v1.Checkout) string { return o.UserID }),
-				col("STATUS", func(o v1.Checkout) string { return o.Status }), col("UNTIL", func(o v1.Checkout) string { return o.ExpiresAt.Format(time.RFC3339) }))
-		}),
-	})
+	}, a.checkoutsCommand("list"))
 	return cmd
 }

@@ -163,9 +163,10 @@ func (a *API) routes() {
 	serve(a, route{"GET /leases", "Users at targets that are to be gone again, newest first", member, "accounts:read", ok, 0, nil}, a.listLeases)
 	serve(a, route{"POST /leases/{id}/revoke", "Have such a user dropped now", member, "credentials:checkout", http.StatusAccepted, sensitive, nil}, a.revokeLease)
 
-	serve(a, route{"GET /checkouts", "Active checkouts", member, "safes:read", ok, 0, nil}, a.listCheckouts)
+	serve(a, route{"GET /checkouts", "Active checkouts, or all that were", member, "safes:read", ok, 0, nil}, a.listCheckouts)
 	serve(a, route{"POST /checkouts", "Reveal a secret", member, "credentials:checkout", created, sensitive | secrets, nil}, a.postCheckout)
 	serve(a, route{"GET /checkouts/{id}", "One checkout", member, "safes:read", ok, 0, nil}, a.getCheckout)
+	serve(a, route{"POST /checkouts/{id}/extend", "Keep a secret for longer", member, "credentials:checkout", ok, sensitive, nil}, a.extendCheckout)
 	serve(a, route{"POST /checkouts/{id}/check-in", "Give a secret back", member, "credentials:checkout", ok, 0, nil}, a.checkIn)
 
 	serve(a, route{"GET /confirmations", "Changes that wait for a manager", member, "safes:read", ok, 0, nil}, a.listConfirmations)

@@ -33,6 +33,9 @@ func settingsOf(in v1.SafeIn) safe.Settings {
 		t := in.CredentialExpiresAt.UTC().Truncate(time.Microsecond)
 		s.CredentialExpiresAt = &t
 	}
+	for _, u := range in.BreakGlass.UserIDs {
+		s.BreakGlass.UserIDs = append(s.BreakGlass.UserIDs, pam.UserID(u))
+	}
 	return s
 }
 
@@ -43,7 +46,7 @@ func safeIn(s safe.Safe) v1.SafeIn {
 		Name: o.Name, Slug: o.Slug, Description: o.Description, Bindings: o.Bindings, Approval: o.Approval, Recording: o.Recording,
 		RecordingFailure: o.RecordingFailure, Clipboard: o.Clipboard, FileTransfer: o.FileTransfer, PortForwarding: o.PortForwarding,
 		AgentForwarding: o.AgentForwarding, MFAStepUp: o.MFAStepUp, SessionTTLSeconds: o.SessionTTLSeconds, ValidHours: o.ValidHours,
-		Checkout: o.Checkout, Visibility: o.Visibility, Rotation: o.Rotation, CredentialExpiresAt: o.CredentialExpiresAt,
+		Checkout: o.Checkout, Visibility: o.Visibility, Rotation: o.Rotation, CredentialExpiresAt: o.CredentialExpiresAt, BreakGlass: o.BreakGlass,
 	}
 }
 
@@ -59,6 +62,10 @@ func safeOf(s safe.Safe) v1.Safe {
 	}
 	for _, b := range s.Bindings {
 		out.Bindings = append(out.Bindings, v1.Binding{ResourceID: string(b.ResourceID), AccountID: string(b.AccountID)})
+	}
+	out.BreakGlass.UserIDs = make([]string, 0, len(s.BreakGlass.UserIDs))
+	for _, u := range s.BreakGlass.UserIDs {
+		out.BreakGlass.UserIDs = append(out.BreakGlass.UserIDs, string(u))
 	}
 	if h := s.ValidHours; h != nil {
 		out.ValidHours = &v1.ValidHours{TimeZone: h.TimeZone, Windows: make([]v1.HourWindow, 0, len(h.Windows))}

@@ -14,7 +14,7 @@ func sessionOf(s session.Session) v1.Session {
 	return v1.Session{
 		ID: string(s.ID), Status: string(s.Status), Protocol: string(s.Protocol), UserID: string(s.UserID), SafeID: string(s.SafeID),
 		ResourceID: string(s.ResourceID), AccountID: string(s.AccountID), StartedAt: s.StartedAt, EndedAt: moment(s.EndedAt), EndReason: s.EndReason,
-		RecordingID: string(s.RecordingID), BytesIn: s.BytesIn, BytesOut: s.BytesOut, ClientIP: s.ClientIP,
+		RecordingID: string(s.RecordingID), BytesIn: s.BytesIn, BytesOut: s.BytesOut, ClientIP: s.ClientIP, Emergency: s.Emergency,
 	}
 }
 
@@ -79,7 +79,7 @@ func (a *API) oneSession(ctx context.Context, org pam.OrgID, s session.Session, 
 }
 
 func (a *API) postSession(ctx context.Context, actor pam.Actor, in *withBody[v1.SessionIn]) (*answer[v1.Launch], error) {
-	s, err := a.Broker.Launch(ctx, actor, broker.Want{Safe: in.Body.SafeID, Resource: in.Body.ResourceID, Account: in.Body.AccountID, Reason: in.Body.Reason})
+	s, err := a.Broker.Launch(ctx, actor, broker.Want{Safe: in.Body.SafeID, Resource: in.Body.ResourceID, Account: in.Body.AccountID, Reason: in.Body.Reason, Emergency: in.Body.Emergency})
 	if err != nil {
 		return nil, err
 	}

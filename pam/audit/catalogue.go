@@ -122,21 +122,22 @@ const (
 	ResourceHostKeyMismatch Type = "RESOURCE_HOST_KEY_MISMATCH"
 
 	// Credential.
-	AccountCreated           Type = "ACCOUNT_CREATED"
-	AccountUpdated           Type = "ACCOUNT_UPDATED"
-	AccountRedirected        Type = "ACCOUNT_REDIRECTED"
-	AccountDeleted           Type = "ACCOUNT_DELETED"
-	CredentialSet            Type = "CREDENTIAL_SET"
-	CredentialGenerated      Type = "CREDENTIAL_GENERATED"
-	CredentialPromoted       Type = "CREDENTIAL_PROMOTED"
-	CredentialPurged         Type = "CREDENTIAL_PURGED"
-	CredentialChecked        Type = "CREDENTIAL_CHECKED"
-	CredentialCheckedOut     Type = "CREDENTIAL_CHECKED_OUT"
-	CredentialCheckedIn      Type = "CREDENTIAL_CHECKED_IN"
-	CredentialInjected       Type = "CREDENTIAL_INJECTED"
-	CredentialOpenFailed     Type = "CREDENTIAL_OPEN_FAILED"
-	CredentialRotated        Type = "CREDENTIAL_ROTATED"
-	CredentialRotationFailed Type = "CREDENTIAL_ROTATION_FAILED"
+	AccountCreated             Type = "ACCOUNT_CREATED"
+	AccountUpdated             Type = "ACCOUNT_UPDATED"
+	AccountRedirected          Type = "ACCOUNT_REDIRECTED"
+	AccountDeleted             Type = "ACCOUNT_DELETED"
+	CredentialSet              Type = "CREDENTIAL_SET"
+	CredentialGenerated        Type = "CREDENTIAL_GENERATED"
+	CredentialPromoted         Type = "CREDENTIAL_PROMOTED"
+	CredentialPurged           Type = "CREDENTIAL_PURGED"
+	CredentialChecked          Type = "CREDENTIAL_CHECKED"
+	CredentialCheckedOut       Type = "CREDENTIAL_CHECKED_OUT"
+	CredentialCheckoutExtended Type = "CREDENTIAL_CHECKOUT_EXTENDED"
+	CredentialCheckedIn        Type = "CREDENTIAL_CHECKED_IN"
+	CredentialInjected         Type = "CREDENTIAL_INJECTED"
+	CredentialOpenFailed       Type = "CREDENTIAL_OPEN_FAILED"
+	CredentialRotated          Type = "CREDENTIAL_ROTATED"
+	CredentialRotationFailed   Type = "CREDENTIAL_ROTATION_FAILED"
 
 	CredentialRotationStarted  Type = "CREDENTIAL_ROTATION_STARTED"
 	CredentialRotationAdvanced Type = "CREDENTIAL_ROTATION_ADVANCED"
@@ -149,6 +150,10 @@ const (
 	LeaseRevocationStarted     Type = "LEASE_REVOCATION_STARTED"
 	LeaseRevoked               Type = "LEASE_REVOKED"
 	LeaseRevocationFailed      Type = "LEASE_REVOCATION_FAILED"
+
+	// Emergency.
+	BreakGlassUsed    Type = "BREAK_GLASS_USED"
+	BreakGlassRefused Type = "BREAK_GLASS_REFUSED"
 
 	// Session.
 	SessionRefused    Type = "SESSION_REFUSED"
@@ -315,6 +320,7 @@ var Catalogue = []Spec{
 	{CredentialPurged, title(CredentialPurged), "credential"},
 	{CredentialChecked, title(CredentialChecked), "credential"},
 	{CredentialCheckedOut, title(CredentialCheckedOut), "credential"},
+	{CredentialCheckoutExtended, title(CredentialCheckoutExtended), "credential"},
 	{CredentialCheckedIn, title(CredentialCheckedIn), "credential"},
 	{CredentialInjected, title(CredentialInjected), "credential"},
 	{CredentialOpenFailed, title(CredentialOpenFailed), "credential"},
@@ -331,6 +337,8 @@ var Catalogue = []Spec{
 	{LeaseRevocationStarted, title(LeaseRevocationStarted), "credential"},
 	{LeaseRevoked, title(LeaseRevoked), "credential"},
 	{LeaseRevocationFailed, title(LeaseRevocationFailed), "credential"},
+	{BreakGlassUsed, title(BreakGlassUsed), "emergency"},
+	{BreakGlassRefused, title(BreakGlassRefused), "emergency"},
 	{SessionRefused, title(SessionRefused), "session"},
 	{SessionStarted, title(SessionStarted), "session"},
 	{SessionEnded, title(SessionEnded), "session"},

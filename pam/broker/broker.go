@@ -48,6 +48,8 @@ type Deps struct {
 	IDs        *ids.Source
 	Clock      clock.Clock
 	Log        *slog.Logger
+	// Alarm writes to everybody who is to hear of an emergency; nil: nobody.
+	Alarm func(ctx context.Context, a pam.Actor, e Emergency) ([]pam.Outgoing, error)
 	// Decided counts decisions on launches and reveals; nil counts none.
 	Decided func(policy.Action, policy.Decision)
 }
@@ -80,7 +82,11 @@ type Store interface {
 	Blocked(ctx context.Context, org pam.OrgID, resource pam.ResourceID, account pam.AccountID, safe pam.SafeID) (bool, error)
 	OrganizationByID(ctx context.Context, org pam.OrgID) (org.Organization, error)
 	// LaunchSession stores a session that waits for its user to connect.
-	LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, e audit.Entry) error
+	LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, letters []pam.Outgoing, events ...audit.Entry) error
+	// EmergencyLaunch returns the oldest session by break-glass that waits for
+	// this user; org and ref (a Safe's id or slug) narrow it when they are not
+	// empty. "" when none does.
+	EmergencyLaunch(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time) (pam.OrgID, pam.SessionID, error)
 	// LaunchedSession returns the oldest session that waits for this user at
 	// this binding, "" when none does.
 	LaunchedSession(ctx context.Context, org pam.OrgID, s session.Session, now time.Time) (pam.SessionID, error)
@@ -92,9 +98,14 @@ type Store interface {
 	BeginSession(ctx context.Context, org pam.OrgID, s session.Session, adopt bool, r *recording.Recording, events ...audit.Entry) error
 	// Standings reads, in one query, what the open sessions of a node rest on.
 	Standings(ctx context.Context, node string, now time.Time) ([]Standing, error)
-	CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, events ...audit.Entry) error
+	// CreateCheckout is a Conflict if the secret is out and one of the two is
+	// exclusive.
+	CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, letters []pam.Outgoing, events ...audit.Entry) error
+	CheckoutByID(ctx context.Context, org pam.OrgID, id pam.CheckoutID) (checkout.Checkout, error)
+	// ExtendCheckout is a Conflict unless c is out and as it was read.
+	ExtendCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, until time.Time, e audit.Entry) error
 	// CheckIn ends a checkout that is out; else it is a Conflict.
-	CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, at time.Time, e audit.Entry) error
+	CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, why checkout.Cause, at time.Time, e audit.Entry) error
 }
 
 // SafeRef is one Safe that a name may mean.
@@ -187,6 +198,7 @@ type Want struct {
 	Reason                  string
 	Command                 string // the only one that is to be run; "" for anything else
 	Cols, Rows              uint16 // of the terminal; 0 without one
+	Emergency               bool   // by break-glass: without an approval, for those who are named for it
 }
 
 // Rules are the Safe's controls that the edge has to apply.

@@ -80,11 +80,11 @@ func (f *faulty) EndSession(ctx context.Context, o pam.OrgID, id pam.SessionID, 
 	return f.DB.EndSession(ctx, o, id, end, e)
 }
 
-func (f *faulty) CheckIn(ctx context.Context, o pam.OrgID, id pam.CheckoutID, by pam.UserID, at time.Time, e audit.Entry) error {
+func (f *faulty) CheckIn(ctx context.Context, o pam.OrgID, id pam.CheckoutID, by pam.UserID, why checkout.Cause, at time.Time, e audit.Entry) error {
 	if f.broken.Load() {
 		return errors.New("disk on fire")
 	}
-	return f.DB.CheckIn(ctx, o, id, by, at, e)
+	return f.DB.CheckIn(ctx, o, id, by, why, at, e)
 }
 
 type watched struct {

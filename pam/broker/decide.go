@@ -23,13 +23,15 @@ type facts struct {
 	sealed   bool
 	held     bool // an unconfirmed redirection holds the credential back
 	now      time.Time
+	// emergency asks for break-glass; declared says that it did so at a launch.
+	emergency, declared bool
 }
 
 // question is the part of f that memberships, the Safe and policies answer.
 func (f facts) question() policy.Question {
 	return policy.Question{
 		Action: f.action, User: f.actor.User, Groups: f.actor.Groups, Role: f.actor.Role, SafeRole: f.safe.Role, Safe: f.safe.Controls(), Rules: f.rules,
-		Grants: f.grants, Command: f.command,
+		Grants: f.grants, Command: f.command, Emergency: f.emergency, Declared: f.declared,
 		Types: f.types, From: f.actor.From, At: f.now, Fresh: f.actor.Fresh(f.now), Factor: f.actor.SecondFactor,
 	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -51,18 +52,29 @@ func (b *Broker) Launch(ctx context.Context, actor pam.Actor, want Want) (sessio
 	}
 	s := b.session(p, want)
 	s.ExpiresAt = s.StartedAt.Add(session.LaunchPending)
+	letters, alarm, err := b.alarm(ctx, p, want.Emergency, "session", string(s.ID), s.Reason)
+	if err != nil {
+		return session.Session{}, pam.Wrap(op, err)
+	}
 	e := b.Scribe.Entry(p.actor, audit.PolicyEvaluated, session.Target(s), started(s, p))
-	return s, pam.Wrap(op, b.Store.LaunchSession(ctx, s.Org, s, e))
+	return s, pam.Wrap(op, b.Store.LaunchSession(ctx, s.Org, s, letters, append(alarm, e)...))
 }
 
 // launched fills in what the launched session that want names is for. To
 // anybody but its user there is no such launch.
 func (b *Broker) launched(ctx context.Context, actor pam.Actor, want Want) (Want, error) {
 	const op = "find launched session"
+	org := actor.Org
 	if want.Session == "" {
-		return want, nil
+		// An emergency is declared at the launch, where a reason is asked for; a
+		// native client only takes it over.
+		of, id, err := b.Store.EmergencyLaunch(ctx, actor.User, cmp.Or(actor.Org, actor.Only), want.Safe, b.Clock.Now())
+		if err != nil || id == "" {
+			return want, pam.Wrap(op, err)
+		}
+		org, want.Session = of, id
 	}
-	s, err := b.Store.SessionByID(ctx, actor.Org, want.Session)
+	s, err := b.Store.SessionByID(ctx, org, want.Session)
 	switch {
 	case err != nil:
 		return want, pam.Wrap(op, err)
@@ -74,6 +86,7 @@ func (b *Broker) launched(ctx context.Context, actor pam.Actor, want Want) (Want
 		return want, pam.Errorf(pam.Conflict, op, "This session is over: launch a new one.")
 	}
 	want.Safe, want.Resource, want.Account, want.Reason = string(s.SafeID), string(s.ResourceID), string(s.AccountID), s.Reason
+	want.Emergency = s.Emergency
 	return want, nil
 }
 
@@ -89,11 +102,14 @@ func (b *Broker) admit(ctx context.Context, actor pam.Actor, want Want) (place, 
 		return place{}, err
 	}
 	want.Reason = reason
+	if err := needReason("launch session", want.Emergency, reason); err != nil {
+		return place{}, err
+	}
 	p, err := b.resolve(ctx, actor, want, policy.SessionLaunch)
 	if err == nil {
 		f := facts{
 			actor: p.actor, action: policy.SessionLaunch, safe: p.safe, resource: p.resource, types: policy.TypesOf(p.resource.Type),
-			protocol: want.Protocol, command: request.CommandHash(want.Command), sealed: b.Sealed(), now: b.Clock.Now(),
+			protocol: want.Protocol, command: request.CommandHash(want.Command), sealed: b.Sealed(), now: b.Clock.Now(), emergency: want.Emergency, declared: want.Session != "",
 		}
 		if f.held, err = b.Store.Blocked(ctx, p.actor.Org, p.resource.ID, p.account.ID, p.safe.ID); err == nil {
 			err = b.rulesOf(ctx, p, &f)
@@ -103,7 +119,7 @@ func (b *Broker) admit(ctx context.Context, actor pam.Actor, want Want) (place, 
 		}
 	}
 	if err != nil {
-		b.refused(ctx, audit.SessionRefused, p, want, err)
+		b.refused(ctx, refusedBy(audit.SessionRefused, want.Emergency), p, want, err)
 	}
 	return p, err
 }
@@ -161,7 +177,7 @@ func (b *Broker) session(p place, want Want) session.Session {
 	s := session.Session{
 		ID: pam.SessionID(b.IDs.New(pam.PrefixSession)), Org: p.actor.Org, Status: session.Pending, Protocol: p.resource.Type,
 		UserID: p.actor.User, SafeID: p.safe.ID, ResourceID: p.resource.ID, AccountID: p.account.ID, Reason: want.Reason,
-		AuthID: p.actor.TokenID, StartedAt: b.Clock.Now(),
+		AuthID: p.actor.TokenID, StartedAt: b.Clock.Now(), Emergency: want.Emergency,
 	}
 	if p.actor.From.IsValid() {
 		s.ClientIP = p.actor.From.String()
@@ -174,6 +190,9 @@ func started(s session.Session, p place) map[string]any {
 	m := map[string]any{
 		"protocol": string(s.Protocol), "safe_id": string(s.SafeID), "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
 		"safe": p.safe.Name, "resource": p.resource.Name, "account": p.account.Username, "decision": "allow", "rule": p.decision.Decider(&p.question),
+	}
+	if s.Emergency {
+		m["emergency"] = true
 	}
 	if s.Reason != "" {
 		m["reason"] = s.Reason

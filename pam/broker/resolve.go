@@ -42,7 +42,7 @@ func (p place) grant() *policy.Grant {
 // resolve finds the Safe and the binding that want means to actor. It runs
 // after authentication only, and knows nothing that actor may not know.
 func (b *Broker) resolve(ctx context.Context, actor pam.Actor, want Want, action policy.Action) (place, error) {
-	p, err := b.resolveSafe(ctx, actor, want.Safe, action)
+	p, err := b.enter(ctx, actor, want.Safe, action, want.Emergency)
 	if err != nil {
 		return p, err
 	}

@@ -17,6 +17,8 @@ import (
 type CheckOutWant struct {
 	Safe, Account string // ids or slugs
 	Reason        string
+	Session       pam.SessionID // with whose end the checkout ends; "" none
+	Emergency     bool          // by break-glass
 }
 
 // Revealed is a secret on its way out. Whoever takes it wipes Value.
@@ -35,9 +37,15 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 	if err != nil {
 		return Revealed{}, err
 	}
+	if err := needReason(op, want.Emergency, reason); err != nil {
+		return Revealed{}, err
+	}
 	p, err := b.admitReveal(ctx, actor, want)
+	if err == nil {
+		err = b.mine(ctx, p, want.Session)
+	}
 	if err != nil {
-		b.refused(ctx, audit.PolicyEvaluated, p, Want{Safe: want.Safe, Account: want.Account, Reason: reason}, err)
+		b.refused(ctx, refusedBy(audit.PolicyEvaluated, want.Emergency), p, Want{Safe: want.Safe, Account: want.Account, Reason: reason}, err)
 		return Revealed{}, pam.Wrap(op, err)
 	}
 	sealed, err := b.Secrets.SealedCredential(ctx, p.actor.Org, p.account.ID)
@@ -56,7 +64,9 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 	out := checkout.Checkout{
 		ID: pam.CheckoutID(b.IDs.New(pam.PrefixCheckout)), Org: p.actor.Org, Safe: p.safe.ID, Account: p.account.ID, User: p.actor.User,
 		Username: sealed.Username, Status: checkout.CheckedOut, Version: sealed.Version, Reason: reason, CreatedAt: now,
-		ExpiresAt: now.Add(time.Duration(p.safe.Checkout.TTLSeconds) * time.Second),
+		ExpiresAt: p.until(now, time.Duration(p.safe.Checkout.TTLSeconds)*time.Second),
+		Exclusive: p.safe.Checkout.Exclusive, Emergency: want.Emergency, Session: want.Session, Grant: p.decision.Grant,
+		SafeName: p.safe.Name, AccountName: p.account.Name, UserName: p.actor.Name,
 	}
 	m := map[string]any{
 		"safe_id": string(p.safe.ID), "safe": p.safe.Name, "checkout_id": string(out.ID), "version": sealed.Version, "kind": string(sealed.Kind),
@@ -70,7 +80,11 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 	if len(p.question.Rules) > 0 {
 		events = append(events, b.Scribe.Entry(p.actor, audit.PolicyEvaluated, target, m))
 	}
-	if err := b.Store.CreateCheckout(ctx, out.Org, out, events...); err != nil {
+	letters, alarm, err := b.alarm(ctx, p, want.Emergency, "checkout", string(out.ID), reason)
+	if err != nil {
+		return Revealed{}, pam.Wrap(op, err)
+	}
+	if err := b.Store.CreateCheckout(ctx, out.Org, out, letters, append(events, alarm...)...); err != nil {
 		return Revealed{}, pam.Wrap(op, err)
 	}
 	if sealed.Kind == account.Made {
@@ -103,7 +117,7 @@ func (b *Broker) takeBack(ctx context.Context, c checkout.Checkout, e audit.Entr
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	store := func(ctx context.Context) error {
-		err := b.Store.CheckIn(ctx, c.Org, c.ID, "", b.Clock.Now(), e)
+		err := b.Store.CheckIn(ctx, c.Org, c.ID, "", checkout.NotOpened, b.Clock.Now(), e)
 		if pam.Is(err, pam.Conflict) {
 			err = b.Audit.Append(ctx, c.Org, e) // somebody was quicker to end it
 		}
@@ -119,11 +133,11 @@ func (b *Broker) takeBack(ctx context.Context, c checkout.Checkout, e audit.Entr
 
 // admitReveal resolves the Safe and the account and decides.
 func (b *Broker) admitReveal(ctx context.Context, actor pam.Actor, want CheckOutWant) (place, error) {
-	p, err := b.resolveSafe(ctx, actor, want.Safe, policy.CredentialReveal)
+	p, err := b.enter(ctx, actor, want.Safe, policy.CredentialReveal, want.Emergency)
 	if err != nil {
 		return p, err
 	}
-	f := facts{actor: p.actor, action: policy.CredentialReveal, safe: p.safe, sealed: b.Sealed(), now: b.Clock.Now()}
+	f := facts{actor: p.actor, action: policy.CredentialReveal, safe: p.safe, sealed: b.Sealed(), now: b.Clock.Now(), emergency: want.Emergency}
 	if err := b.rulesOf(ctx, p, &f); err != nil {
 		return p, err
 	}

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"errors"
 
 	"vaultpam/internal/clock"
 	"vaultpam/pam"
@@ -56,8 +57,7 @@ func (s *Service) read(ctx context.Context, op string, a pam.Actor, id pam.Check
 	return c.At(s.clock.Now()), facts, nil
 }
 
-// List returns up to q.Limit of the checkouts that are out and that the actor
-// may see, newest first. The actor's own facts replace User, All and Now.
+// List returns up to q.Limit of the checkouts that the actor may see, newest first. The actor's own facts replace User, All and Now.
 func (s *Service) List(ctx context.Context, a pam.Actor, q Query) ([]Checkout, error) {
 	q.User, q.Now = a.User, s.clock.Now()
 	q.All = policy.Allowed(policy.CheckoutSee, policy.Of(a, ""))
@@ -80,12 +80,43 @@ func (s *Service) CheckIn(ctx context.Context, a pam.Actor, id pam.CheckoutID) (
 	if !c.Status.May(Available) {
 		return Checkout{}, pam.Errorf(pam.Conflict, op, "This secret is checked in already.")
 	}
-	now := s.clock.Now()
-	e := s.scribe.Entry(a, audit.CredentialCheckedIn, audit.Party{Type: "account", ID: string(c.Account), Name: c.Username},
-		map[string]any{"checkout_id": string(c.ID), "safe_id": string(c.Safe), "user_id": string(c.User), "forced": c.User != a.User})
-	if err := s.store.CheckIn(ctx, a.Org, id, a.User, now, e); err != nil {
+	now, why := s.clock.Now(), ByHolder
+	if c.User != a.User {
+		why = Forced
+	}
+	if err := s.store.CheckIn(ctx, a.Org, id, a.User, why, now, CheckedIn(s.scribe, a, c, why)); err != nil {
 		return Checkout{}, pam.Wrap(op, err)
 	}
-	c.Status, c.CheckedInAt, c.CheckedInBy = Available, now, a.User
+	c.Status, c.CheckedInAt, c.CheckedInBy, c.Cause = Available, now, a.User, why
 	return c, nil
+}
+
+// CheckedIn is the event of a check-in.
+func CheckedIn(s *audit.Scribe, a pam.Actor, c Checkout, why Cause) audit.Entry {
+	m := map[string]any{"checkout_id": string(c.ID), "safe_id": string(c.Safe), "user_id": string(c.User), "forced": why == Forced, "cause": string(why)}
+	if c.Emergency {
+		m["emergency"] = true
+	}
+	return s.Entry(a, audit.CredentialCheckedIn, audit.Party{Type: "account", ID: string(c.Account), Name: c.Username}, m)
+}
+
+// dueAtOnce bounds one turn of EndDue.
+const dueAtOnce = 100
+
+// EndDue checks in what is to end: whose time, session, grant or access is
+// over. One that cannot be ended does not keep the others.
+func (s *Service) EndDue(ctx context.Context) error {
+	now := s.clock.Now()
+	due, err := s.store.DueCheckouts(ctx, now, dueAtOnce)
+	errs := []error{err}
+	for _, d := range due {
+		err := s.store.CheckIn(ctx, d.Org, d.ID, "", d.Why, now, CheckedIn(s.scribe, pam.Actor{Org: d.Org, Token: pam.SystemToken}, d.Checkout, d.Why))
+		if !pam.Is(err, pam.Conflict) { // somebody was quicker
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return pam.Wrap("end checkouts", err)
+	}
+	return nil
 }

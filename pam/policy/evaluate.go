@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"vaultpam/pam"
@@ -19,6 +20,10 @@ type Question struct {
 	Command  string       // SHA-256, in hex, of the only command that is to be run; "" otherwise
 	Safe     Controls
 	Rules    Set // the active policies that are assigned to the Safe
+	// Emergency asks for break-glass: whoever is named for it in the Safe gets
+	// in without a role in it and without an approval, and past nothing else.
+	Emergency bool
+	Declared  bool // the emergency was at a launch, which is taken over now
 
 	Types Types      // of the resources in question; 0: not known
 	From  netip.Addr // of the client; the zero Addr: not known
@@ -40,6 +45,7 @@ type Controls struct {
 	StepUp      bool
 	Checkout    bool // secrets may be revealed
 	Requestable bool
+	BreakGlass  []pam.UserID // who is named for emergencies
 }
 
 // Grant is access that somebody approved, for a time.
@@ -154,6 +160,11 @@ func (v *verdict) member(q *Question) *Grant {
 	}
 	f := Facts{Role: q.Role, SafeRole: q.SafeRole}
 	switch {
+	case q.Emergency && q.named():
+		v.trace.say(ruleBreakGlass, Allow, "Named for emergencies of this safe.")
+	case q.Emergency:
+		v.settle(Deny, Membership, nil)
+		v.trace.say(ruleBreakGlass, Deny, "Not named for emergencies of this safe.")
 	case Allowed(q.Action, f):
 		v.trace.member(q)
 	case best != nil && Allowed(q.Action, Facts{Role: q.Role, SafeRole: pam.SafeOperator}):
@@ -166,6 +177,13 @@ func (v *verdict) member(q *Question) *Grant {
 		v.trace.noMember(q)
 	}
 	return best
+}
+
+// named says whether the user may go in by break-glass. An auditor only reads,
+// whoever names them.
+func (q *Question) named() bool {
+	return (q.Action == SessionLaunch || q.Action == CredentialReveal) && q.Role.Valid() && q.Role != pam.Auditor && q.User != "" &&
+		slices.Contains(q.Safe.BreakGlass, q.User)
 }
 
 // safe asks what the Safe itself says against it.
@@ -258,6 +276,8 @@ func (v *verdict) approval(q *Question, grant *Grant, f found) {
 	v.Approvers = f.need
 	switch {
 	case f.need == 0:
+	case q.Emergency:
+		v.trace.say(ruleBreakGlass, Allow, "In an emergency nobody has to agree first.")
 	case grant != nil && grant.Approvers >= f.need:
 		v.Grant = grant.ID
 		v.trace.approved(grant, f.need)
@@ -276,7 +296,7 @@ func (v *verdict) stepUp(q *Question, f found) {
 		f.factor = f.allows
 	}
 	v.trace.stepUp(q, f.factor)
-	v.Again, v.Factor = q.Safe.StepUp && !q.Fresh, f.factor != nil && !q.Factor
+	v.Again, v.Factor = (q.Safe.StepUp || q.Emergency && !q.Declared) && !q.Fresh, f.factor != nil && !q.Factor
 	if v.Step == Passed && (v.Again || v.Factor) {
 		v.Effect, v.Step = Allow, StepUpNow
 		if v.Factor {

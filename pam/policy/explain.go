@@ -29,6 +29,7 @@ const (
 	rulePolicies   = "policies"
 	ruleApproval   = "approval"
 	ruleStepUp     = "step_up"
+	ruleBreakGlass = "break_glass"
 )
 
 // Effects of a rule beside those of policies.
@@ -168,6 +169,13 @@ func (t *trace) stepUp(q *Question, factor *Rule) {
 		}
 		t.reasons = append(t.reasons, r)
 	}
+	if q.Emergency && !q.Declared {
+		r := Reason{Rule: ruleBreakGlass, Effect: effectStepUp, Why: "An emergency asks to authenticate again."}
+		if q.Fresh {
+			r.Effect, r.Why = string(Allow), "An emergency asks to authenticate again, which was done just now."
+		}
+		t.reasons = append(t.reasons, r)
+	}
 	if factor != nil {
 		r := Reason{Rule: string(factor.ID), Policy: factor.ID, Name: factor.Name, Effect: effectStepUp, Why: "It demands a second factor."}
 		if q.Factor {
@@ -198,6 +206,8 @@ func (d Decision) Decider(q *Question) string {
 		return ruleApproval
 	case d.Step == StepUpNow:
 		return ruleStepUp
+	case q.Emergency:
+		return ruleBreakGlass
 	case d.Grant != "":
 		return "grant " + string(d.Grant)
 	}
@@ -230,6 +240,9 @@ func (d Decision) Refusal(q *Question) string {
 	case StepUpNow:
 		if d.Rule != nil {
 			return "The policy “" + d.Rule.Name + "” asks for a second factor: authenticate again with one."
+		}
+		if q.Emergency {
+			return "An emergency asks you to authenticate again first."
 		}
 		return "This safe asks you to authenticate again first."
 	}

@@ -91,6 +91,21 @@ type Rotation struct {
 	AfterCheckIn bool `json:"after_check_in"`
 }
 
+// BreakGlass says who may go in without an approval in an emergency: nobody,
+// unless a manager named them. It names people and no groups, since whoever
+// fills a group would name people by it.
+type BreakGlass struct {
+	UserIDs []pam.UserID `json:"user_ids,omitempty"`
+}
+
+// Names says whether user is named.
+func (b BreakGlass) Names(user pam.UserID) bool { return slices.Contains(b.UserIDs, user) }
+
+// adds says whether somebody is named in b who was not in old.
+func (b BreakGlass) adds(old BreakGlass) bool {
+	return slices.ContainsFunc(b.UserIDs, func(u pam.UserID) bool { return !old.Names(u) })
+}
+
 // Binding joins a resource and the account that is used there.
 type Binding struct {
 	ResourceID pam.ResourceID `json:"resource_id"`
@@ -118,6 +133,7 @@ type Settings struct {
 	Visibility          Visibility       `json:"-"`
 	Rotation            Rotation         `json:"rotation"`
 	CredentialExpiresAt *time.Time       `json:"credential_expires_at,omitempty"`
+	BreakGlass          BreakGlass       `json:"break_glass,omitzero"`
 }
 
 // Defaults of a Safe's controls, in seconds.
@@ -177,7 +193,7 @@ func (s Safe) Cursor() string {
 func (s Safe) Controls() policy.Controls {
 	c := policy.Controls{
 		Locked: s.Locked, StepUp: s.MFAStepUp, Checkout: s.Checkout.Enabled, Requestable: s.Visibility == Requestable,
-		Approvers: slices.Index(approvals, s.Approval),
+		Approvers: slices.Index(approvals, s.Approval), BreakGlass: s.BreakGlass.UserIDs,
 	}
 	var err error
 	if c.Hours, err = s.ValidHours.Compile(); err != nil {

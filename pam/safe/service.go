@@ -140,6 +140,10 @@ func (s *Service) Update(ctx context.Context, a pam.Actor, id pam.SafeID, versio
 	if len(missing(cur.Bindings, in.Bindings)) > 0 && !policy.Allowed(policy.SafeUnbind, policy.Of(a, cur.Role)) {
 		return Safe{}, pam.Errorf(pam.Denied, op, "Only a manager of the Safe may remove a binding.")
 	}
+	// Naming somebody for emergencies is giving them a way in.
+	if in.BreakGlass.adds(cur.BreakGlass) && !policy.Allowed(policy.SafeMemberGive, policy.Of(a, cur.Role)) {
+		return Safe{}, pam.Errorf(pam.Denied, op, "Only a manager of the Safe may name people for emergencies.")
+	}
 	facts, redirects, err := s.decideBindings(ctx, op, a, missing(in.Bindings, cur.Bindings))
 	if err != nil {
 		return Safe{}, pam.Wrap(op, err)

@@ -17,6 +17,7 @@ const (
 	maxTTL         = 30 * 24 * 60 * 60
 	maxGrace       = 60 * 60
 	maxInterval    = 3650
+	maxNamed       = 32 // for emergencies
 )
 
 // check says what is not acceptable in s, whose defaults are filled in.
@@ -54,6 +55,15 @@ func (s Settings) check(op string) error {
 	between(&ps, "rotation.interval_days", s.Rotation.IntervalDays, 0, maxInterval, "must be 0 to 3650")
 	if t := s.CredentialExpiresAt; t != nil && (t.Year() < 2000 || t.Year() > 9999) {
 		ps.Add("credential_expires_at", "is out of range")
+	}
+	if len(s.BreakGlass.UserIDs) > maxNamed {
+		ps.Add("break_glass.user_ids", "are more than 32")
+	}
+	for i, u := range s.BreakGlass.UserIDs {
+		if !ids.Valid(pam.PrefixUser, string(u)) || slices.Contains(s.BreakGlass.UserIDs[:min(i, maxNamed)], u) {
+			ps.Add("break_glass.user_ids", "must be ids of users, each once")
+			break
+		}
 	}
 	return ps.Err(op)
 }
@@ -108,6 +118,9 @@ func (s Settings) normal() Settings {
 	}
 	if len(s.Bindings) == 0 {
 		s.Bindings = nil
+	}
+	if len(s.BreakGlass.UserIDs) == 0 {
+		s.BreakGlass.UserIDs = nil
 	}
 	return s
 }

@@ -39,6 +39,7 @@ func (s Settings) Weakens(old Settings) []string {
 	note(s.Rotation.weaker(old.Rotation), "rotation")
 	note(old.CredentialExpiresAt != nil &&
 		(s.CredentialExpiresAt == nil || s.CredentialExpiresAt.After(*old.CredentialExpiresAt)), "credential_expires_at")
+	note(s.BreakGlass.adds(old.BreakGlass), "break_glass")
 	return out
 }
 

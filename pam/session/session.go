@@ -65,6 +65,7 @@ type Session struct {
 	Node        string          // the process that serves it; "" while launched and not yet connected
 	Reason      string          // what the user gave as the reason for it
 	ClientIP    string
+	Emergency   bool   // by break-glass
 	AuthID      string // the login, token or key that it was opened with; "" for a password
 	// Grant is one for a single command, which the session uses up as it
 	// begins; it is not kept with the session.
