@@ -110,7 +110,7 @@ func (c *Config) AddFlags(fs *pflag.FlagSet) {
 	fs.Uint32Var(&c.Argon2Time, "argon2-time", 2, "passes of one password hash")
 	fs.Uint8Var(&c.Argon2Parallelism, "argon2-parallelism", 1, "lanes of one password hash")
 	fs.IntVar(&c.HashConcurrency, "hash-concurrency", 0, "password hashes at a time (default: the number of cores)")
-	fs.IntVar(&c.RotationConcurrency, "rotation-concurrency", 16, "rotations and checks of credentials at a time, on this node")
+	fs.IntVar(&c.RotationConcurrency, "rotation-concurrency", defaultRotations, "rotations and checks of credentials at a time, on this node")
 	fs.StringSliceVar(&c.SSHCASources, "ssh-ca-source", nil, "networks from which this server reaches targets, as they see it: SSH certificates log in from there alone (default: from anywhere)")
 	fs.DurationVar(&c.CheckpointInterval, "checkpoint-interval", time.Minute, "how often the audit logs' signed checkpoints are emitted, where they have grown")
 	fs.StringVar(&c.CheckpointFile, "checkpoint-file", "", "file that checkpoints are appended to; keep it on another machine")
@@ -280,6 +280,9 @@ func (c *Config) complete() error {
 			return errors.New("--smtp-security none is for a mail server on this machine alone")
 		}
 	}
+	if c.RotationConcurrency == 0 {
+		c.RotationConcurrency = defaultRotations
+	}
 	if c.RotationConcurrency < 1 || c.RotationConcurrency > 1024 {
 		return errors.New("--rotation-concurrency: 1 to 1024")
 	}
@@ -302,6 +305,9 @@ func (c *Config) complete() error {
 	}
 	return nil
 }
+
+// defaultRotations is how many rotations and checks a node works on at a time.
+const defaultRotations = 16
 
 func (c *Config) tls() bool { return c.TLSCert != "" || len(c.ACMEDomains) > 0 }
 
