@@ -40,7 +40,7 @@ func party(l Lease) audit.Party {
 func about(l Lease, more map[string]any) map[string]any {
 	m := map[string]any{
 		"lease_id": string(l.ID), "username": l.Username, "resource_id": string(l.Resource), "admin_account_id": string(l.Admin),
-		"safe_id": string(l.Safe), "checkout_id": string(l.Checkout), "expires_at": l.ExpiresAt,
+		"safe_id": string(l.Safe), "checkout_id": string(l.Checkout), "expires_at": l.ExpiresAt.Format(time.RFC3339),
 	}
 	for k, v := range more {
 		m[k] = v
@@ -118,7 +118,7 @@ func (s *Service) revoke(ctx context.Context, l Lease) {
 	var events []audit.Entry
 	if err == nil {
 		l.State, l.Problem, l.NextAt = Revoked, "", now
-		events = append(events, s.Scribe.Entry(system(l.Org), audit.LeaseRevoked, party(l), about(l, map[string]any{"attempts": l.Attempts})))
+		events = append(events, s.Scribe.Entry(system(l.Org), audit.LeaseRevoked, party(l), about(l, map[string]any{"attempts": int64(l.Attempts)})))
 	} else {
 		l.Problem, l.NextAt = problem(err), now.Add(patience(l.Attempts))
 		stuck := l.Attempts >= stuckAfter && l.State != Stuck
@@ -126,7 +126,7 @@ func (s *Service) revoke(ctx context.Context, l Lease) {
 			l.State = Stuck
 		}
 		if l.Attempts == 1 || stuck {
-			events = append(events, s.Scribe.Entry(system(l.Org), audit.LeaseRevocationFailed, party(l), about(l, map[string]any{"attempts": l.Attempts, "outcome": l.Problem, "stuck": stuck})))
+			events = append(events, s.Scribe.Entry(system(l.Org), audit.LeaseRevocationFailed, party(l), about(l, map[string]any{"attempts": int64(l.Attempts), "outcome": l.Problem, "stuck": stuck})))
 		}
 		s.Log.Warn("user of a lease was not dropped, trying again", "lease", l.ID, "attempts", l.Attempts, "error", err)
 	}

@@ -102,7 +102,7 @@ func (s *Service) add(ctx context.Context, a pam.Actor, number int64, from time.
 		return err
 	}
 	line := fmt.Sprintf("%s vaultpam-ca-%d", strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))), number)
-	e := s.Scribe.Entry(a, audit.SSHCACreated, party(a.Org), map[string]any{"number": number, "public_key": line, "active_from": from})
+	e := s.Scribe.Entry(a, audit.SSHCACreated, party(a.Org), map[string]any{"number": number, "public_key": line, "active_from": from.Format(time.RFC3339)})
 	return s.Store.AddSSHAuthority(ctx, a.Org, SealedAuthority{
 		Authority: Authority{Number: number, PublicKey: line, ActiveFrom: from, CreatedAt: s.Clock.Now()}, Sealed: sealed,
 	}, e)
@@ -215,7 +215,7 @@ func (s *Service) Issue(ctx context.Context, a pam.Actor, w Want) (key secret.Va
 	for k, v := range w.Metadata {
 		m[k] = v
 	}
-	m["serial"], m["principals"], m["valid_after"], m["valid_before"] = fmt.Sprint(serial), w.Principals, now.Add(-skew), now.Add(ttl)
+	m["serial"], m["principals"], m["valid_after"], m["valid_before"] = fmt.Sprint(serial), w.Principals, now.Add(-skew).Format(time.RFC3339), now.Add(ttl).Format(time.RFC3339)
 	m["kind"], m["ssh_ca"], m["key_id"] = "ephemeral", ca.Number, c.KeyId
 	e := s.Scribe.Entry(a, audit.CredentialIssued, w.Target, m)
 	if err := s.Store.AddSSHCertificate(ctx, a.Org, Certificate{Serial: serial, Authority: ca.Number, Session: w.Session, Account: w.Account, ExpiresAt: now.Add(ttl)}, now, e); err != nil {

@@ -273,12 +273,12 @@ var scenarios = []row{
 		return ask{path: "/accounts/import", body: v1.AccountImportIn{CSV: "name,username,value\n" + w.unique("Imported") + ",root,a-secret-of-many\n"}}
 	}},
 
-	{"GET /ssh-ca", "401 403 200 200 200 200 200 200 200 403 403 403 403", path("/ssh-ca")},
-	{"POST /ssh-ca/rotate", "401 403 403 403 403 403 403 409 409 403 403 403 403", path("/ssh-ca/rotate")},
-	{"DELETE /ssh-ca/keys/{number}", "401 403 403 403 403 403 403 404 404 403 403 403 403", path("/ssh-ca/keys/99")},
+	{"GET /ssh-ca", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/ssh-ca")},
+	{"POST /ssh-ca/rotate", "401 200 403 403 403 403 403 200 200 403 403 403 200", path("/ssh-ca/rotate")},
+	{"DELETE /ssh-ca/keys/{number}", "401 404 403 403 403 403 403 404 404 403 403 403 404", path("/ssh-ca/keys/99")},
 	{"GET /ssh-ca/{org_id}/krl", "404 404 404 404 404 404 404 404 404 404 404 404 404", path("/ssh-ca/org_01ARZ3NDEKTSV4RRFFQ69G5FAV/krl")},
-	{"GET /leases", "401 403 200 200 200 200 200 200 200 403 200 200 403", path("/leases")},
-	{"POST /leases/{id}/revoke", "401 403 404 404 404 404 404 404 404 403 404 404 403", path("/leases/lea_01ARZ3NDEKTSV4RRFFQ69G5FAV/revoke")},
+	{"GET /leases", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/leases")},
+	{"POST /leases/{id}/revoke", "401 404 404 404 404 404 404 404 404 403 404 404 404", path("/leases/lea_01ARZ3NDEKTSV4RRFFQ69G5FAV/revoke")},
 
 	{"GET /checkouts", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/checkouts")},
 	{"POST /checkouts", "401 404 404 403 201 201 403 403 403 403 201 403 201", func(w *world, _ *caller) ask {

@@ -75,7 +75,7 @@ func TestSessionWithoutAStoredSecret(t *testing.T) {
 	ca := sshd.trust(t, p, owner)
 	safe, account := sshd.safe(owner, "certified", v1.Ephemeral{Principals: []string{"ops"}, TTLSeconds: 60})
 
-	s := p.runSSH(ownerEmail+"+"+safe, "whoami; read x")
+	s := p.runSSH(ownerEmail+"+"+safe, "whoami; sleep 60")
 	s.prints(sshd.User)
 	issued := read[[]v1.AuditEvent](owner.call("GET", "/audit-events?type=CREDENTIAL_ISSUED", nil))
 	if len(issued) != 1 || issued[0].Metadata["serial"] == "" || !strings.Contains(sshd.Log(), "ID ses_") || !strings.Contains(sshd.Log(), "serial "+issued[0].Metadata["serial"].(string)) {
@@ -95,6 +95,9 @@ func TestSessionWithoutAStoredSecret(t *testing.T) {
 		t.Error("the certificate of a live session is revoked")
 	}
 	live := read[[]v1.Session](owner.call("GET", "/sessions?status=active", nil))
+	if len(live) != 1 {
+		t.Fatalf("live sessions: %+v", live)
+	}
 	owner.call("POST", "/sessions/"+live[0].ID+"/terminate", nil).want(http.StatusOK)
 	s.wait()
 	if !strings.Contains(string(sshd.fetch(t, p, ca)), number) {
