@@ -299,17 +299,19 @@ func TestAKeyStaysWhileALetterMayNameIt(t *testing.T) {
 
 // bound are the files that say what a value is sealed as, and where it is kept.
 var bound = map[string]string{
-	"pam/account/service.go":   "credential_versions",
-	"pam/broker/live.go":       "credential_versions",
-	"pam/broker/reveal.go":     "credential_versions",
-	"pam/identity/factor.go":   "factors",
-	"pam/outbox/outbox.go":     "outbox",
-	"pam/recording/service.go": "recording_keys, and the files of recordings",
-	"pam/request/link.go":      "letters that have left: LettersOut keeps their keys",
-	"pam/sshca/service.go":     "ssh_cas",
-	"pam/sso/provider.go":      "sso_providers",
-	"pam/webhook/webhook.go":   "webhooks",
-	"server/vault.go":          "instance_secrets",
+	"pam/account/service.go":    "credential_versions",
+	"pam/broker/live.go":        "credential_versions",
+	"pam/broker/reveal.go":      "credential_versions",
+	"pam/broker/rotate.go":      "credential_versions",
+	"pam/broker/rotate_open.go": "credential_versions",
+	"pam/identity/factor.go":    "factors",
+	"pam/outbox/outbox.go":      "outbox",
+	"pam/recording/service.go":  "recording_keys, and the files of recordings",
+	"pam/request/link.go":       "letters that have left: LettersOut keeps their keys",
+	"pam/sshca/service.go":      "ssh_cas",
+	"pam/sso/provider.go":       "sso_providers",
+	"pam/webhook/webhook.go":    "webhooks",
+	"server/vault.go":           "instance_secrets",
 }
 
 var seals = regexp.MustCompile(`(?m)^[^/]*pam\.Binding\{`)

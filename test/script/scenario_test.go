@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "vaultpam/api/v1"
 )
@@ -175,6 +176,20 @@ func theCheckout(f *fixture) string  { return f.checkout }
 func theSession(f *fixture) string   { return f.session }
 func theRecording(f *fixture) string { return f.recording }
 func theMember(f *fixture) string    { return f.safe + "/members/" + f.viewer }
+
+// onRotation asks for a path with the id of a rotation that waits for a person:
+// the target has another password.
+func onRotation(suffix string) func(*world, *caller) ask {
+	return func(w *world, _ *caller) ask {
+		f := w.fresh()
+		r := read[v1.Rotation](w.founder.call("POST", "/accounts/"+f.account+"/rotate", nil))
+		eventually(w.t, 30*time.Second, "the rotation waits for a person", func() bool {
+			r = read[v1.Rotation](w.founder.call("GET", "/rotations/"+r.ID, nil))
+			return r.NeedsSomeone
+		})
+		return ask{path: "/rotations/" + r.ID + suffix}
+	}
+}
 
 // onPerson asks for a path with the id of a member made for it.
 func onPerson(suffix string, body any) func(*world, *caller) ask {

@@ -280,6 +280,15 @@ var scenarios = []row{
 	{"GET /leases", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/leases")},
 	{"POST /leases/{id}/revoke", "401 404 404 404 404 404 404 404 404 403 404 404 404", path("/leases/lea_01ARZ3NDEKTSV4RRFFQ69G5FAV/revoke")},
 
+	{"POST /accounts/{id}/rotate", "401 404 404 403 403 202 403 403 403 403 202 403 202", fresh("/accounts/%s/rotate", theAccount, nil)},
+	{"GET /accounts/{id}/rotation", "401 404 404 403 403 200 200 200 200 403 200 200 200", shared("/accounts/%s/rotation", theAccount)},
+	{"PUT /accounts/{id}/rotation", "401 404 404 403 403 200 403 403 403 403 403 403 200", fresh("/accounts/%s/rotation", theAccount, v1.RotationSettings{CheckHours: 2000})},
+	{"GET /rotations", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/rotations")},
+	{"GET /rotations/{id}", "401 404 404 404 404 200 200 200 200 403 200 200 200", onRotation("")},
+	{"POST /rotations/{id}/retry", "401 404 404 404 404 200 403 403 403 403 200 403 200", onRotation("/retry")},
+	{"POST /rotations/{id}/cancel", "401 404 404 404 404 409 403 403 403 403 409 403 409", onRotation("/cancel")},
+	{"GET /credential-health", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/credential-health")},
+
 	{"GET /checkouts", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/checkouts")},
 	{"POST /checkouts", "401 404 404 403 201 201 403 403 403 403 201 403 201", func(w *world, _ *caller) ask {
 		return ask{path: "/checkouts", body: v1.CheckoutIn{SafeID: w.fresh().safe}}
