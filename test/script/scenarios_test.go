@@ -294,7 +294,7 @@ var scenarios = []row{
 		return ask{path: "/checkouts", body: v1.CheckoutIn{SafeID: w.fresh().safe}}
 	}},
 	{"GET /checkouts/{id}", "401 404 404 404 200 200 200 200 200 403 200 200 200", shared("/checkouts/%s", theCheckout)},
-	{"POST /checkouts/{id}/extend", "401 404 404 404 200 404 404 404 404 403 404 403 404", func(w *world, _ *caller) ask {
+	{"POST /checkouts/{id}/extend", "401 404 404 404 200 404 404 404 404 403 404 404 404", func(w *world, _ *caller) ask {
 		f := w.fresh()
 		id := read[v1.Checkout](w.who["operator"].call("POST", "/checkouts", v1.CheckoutIn{SafeID: f.safe})).ID
 		return ask{path: "/checkouts/" + id + "/extend"}
