@@ -55,6 +55,11 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 	viewer.enrols()
 	factor := read[v1.Factors](viewer.call("GET", "/me/mfa", nil)).Factors[0].ID
 	request, grant, review, told := named(onRequest("")), named(onGrant), named(onReview("")), named(onWebhook("", nil))
+	rotation := named(onRotation(""))
+	leased := redisLeased(t)
+	leased.place(w.founder)
+	leased.out(w.founder)
+	lease := read[[]v1.Lease](w.founder.call("GET", "/leases", nil))[0].ID
 	before := w.everything()
 	ids := map[string]string{
 		"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/checkouts": f.checkout, "/confirmations": change, "/sessions": f.session,
@@ -62,6 +67,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		"/audit-events": event, "/policies": rule, "/org/groups": team, "/org/invitations": invited,
 		"/org/sso/providers": vouching, "/org/sso/identities": linked, "/me/sso-identities": linked, "/org/sso/workload-rules": lent, "/org/sso/scim-tokens": directory,
 		"/me/mfa": factor, "/access-requests": request, "/grants": grant, "/access-reviews": review, "/webhooks": told,
+		"/rotations": rotation, "/leases": lease,
 	}
 	bodies := map[string]any{
 		"POST /safes/{id}/members":                v1.SafeMemberIn{UserID: thief.id, Role: "manager"},
@@ -80,6 +86,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		"PATCH /accounts/{id}":                    map[string]any{"username": "stolen"},
 		"PUT /accounts/{id}/credential":           v1.CredentialIn{Kind: "password", Value: "chosen by the thief"},
 		"POST /accounts/{id}/check":               map[string]any{},
+		"PUT /accounts/{id}/rotation":             v1.RotationSettings{CheckHours: 1},
 		"POST /accounts/{id}/versions/purge":      v1.PurgeIn{Keep: 1},
 		"POST /accounts/{id}/credential/generate": v1.GenerateIn{Kind: "password"},
 		"POST /sessions/{id}/terminate":           map[string]any{},
@@ -91,8 +98,11 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		if !found {
 			continue
 		}
-		if noun == "/auth/device" || noun == "/auth/sso" || noun == "/auth/saml" {
+		switch noun {
+		case "/auth/device", "/auth/sso", "/auth/saml":
 			continue // of no organization: whoever is told the code may answer it, the ways to sign in are there for all, and our metadata is about us
+		case "/ssh-ca", "/ssh-ca/keys":
+			continue // what is revoked is for everybody to read, and the numbers of authorities are each organization's own
 		}
 		theirs := ids[noun]
 		if theirs == "" {
