@@ -59,6 +59,7 @@ func newMetrics(s *Server) *metrics {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "vaultpam_store_commits_total", Help: "Commits that made them so; fewer than writes, since writers share them."}, func() float64 { return float64(s.db.Stats().Commits) }),
 	)
 	m.registry.MustRegister(s.leaseMetrics()...)
+	m.registry.MustRegister(s.credentialMetrics()...)
 	return m
 }
 

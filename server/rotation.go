@@ -1,12 +1,14 @@
 package server
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"vaultpam/pam/rotation"
 	"vaultpam/pam/session"
+	"vaultpam/store"
 )
 
 // assembleRotations needs the broker, which is the door of rotations.
@@ -27,3 +29,30 @@ func newRotationMetrics() *prometheus.CounterVec {
 }
 
 func (m *metrics) credential(what, outcome string) { m.rotations.WithLabelValues(what, outcome).Inc() }
+
+// credentialMetrics are read from the database when they are asked for; -1 is
+// not known.
+func (s *Server) credentialMetrics() []prometheus.Collector {
+	gauge := func(name, help string, of func(store.CredentialCounts) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			c, err := s.db.CountCredentials(ctx)
+			if err != nil {
+				return -1
+			}
+			return of(c)
+		})
+	}
+	return []prometheus.Collector{
+		gauge("vaultpam_rotation_open", "Rotations of credentials that are under way; -1: not known.", func(c store.CredentialCounts) float64 { return float64(c.Rotating) }),
+		gauge("vaultpam_rotation_stuck", "Rotations that wait for a person; -1: not known.", func(c store.CredentialCounts) float64 { return float64(c.Stuck) }),
+		gauge("vaultpam_credential_refused", "Credentials that their target refused at the last check; -1: not known.", func(c store.CredentialCounts) float64 { return float64(c.Refused) }),
+		gauge("vaultpam_credential_oldest_age_seconds", "Age of the oldest credential in use; 0 without one, -1: not known.", func(c store.CredentialCounts) float64 {
+			if c.Oldest.IsZero() {
+				return 0
+			}
+			return s.clock.Now().Sub(c.Oldest).Seconds()
+		}),
+	}
+}

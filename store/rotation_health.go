@@ -82,3 +82,19 @@ func (db *DB) CredentialHealth(ctx context.Context, org pam.OrgID, q rotation.He
 		WHERE `+w.String()+` ORDER BY a.account_id LIMIT ?`, append(append([]any{since, since}, w.args...), q.Limit)...)
 	return out, db.failed("report on credentials", err)
 }
+
+// CredentialCounts is how many credentials of all organizations want a look.
+type CredentialCounts struct {
+	Rotating, Stuck, Refused int64
+	Oldest                   time.Time // when the oldest that is in use was stored; zero: there is none
+}
+
+// CountCredentials counts them, for metrics.
+func (db *DB) CountCredentials(ctx context.Context) (CredentialCounts, error) {
+	out, err := one(ctx, db, func(r row) (c CredentialCounts, err error) {
+		return c, r.Scan(&c.Rotating, &c.Stuck, &c.Refused, intoTime(&c.Oldest))
+	}, `SELECT (SELECT COUNT(*) FROM rotations WHERE state IN `+workingStates+`), (SELECT COUNT(*) FROM rotations WHERE state = 'stuck'),
+		(SELECT COUNT(*) FROM credential_care WHERE outcome = 'refused'),
+		(SELECT COALESCE(MIN(v.created_at), 0) FROM accounts a JOIN credential_versions v ON v.org_id = a.org_id AND v.account_id = a.account_id AND v.version = a.promoted WHERE v.kind <> 'ephemeral')`)
+	return out, db.failed("count credentials", err)
+}

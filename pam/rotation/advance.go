@@ -257,7 +257,7 @@ func (w *work) spread(ctx context.Context) error {
 	for len(w.r.Pending) > 0 {
 		d := w.r.Pending[0]
 		err := w.s.Door.Spread(ctx, w.subject, d, w.r.Next)
-		if err != nil && w.r.Attempts < triesSpread && !hopeless(err) {
+		if err != nil && w.r.Attempts < triesSpread && !hopeless(err) && !pam.Is(err, pam.TargetRefused) {
 			// The others do not wait for this one.
 			w.r.Pending = append(w.r.Pending[1:], d)
 			return w.later(ctx, pam.Errorf(pam.KindOf(err), "", "%s was not brought up to date: %s", d, said(err)), 0)
