@@ -117,12 +117,16 @@ func TestRotationUnderWayIsNotDisturbed(t *testing.T) {
 		w.set(acc, "third")
 		w.sql(`UPDATE credential_versions SET state = 'candidate' WHERE version = 3 AND account_id = ?`, string(acc.ID))
 		w.sql(`UPDATE accounts SET promoted = 2, working = 2 WHERE account_id = ?`, string(acc.ID))
+		w.sql(`INSERT INTO rotations (org_id, rotation_id, account_id, account_name, resource_id, trigger, state, old_version, next_version, attempts, problem, repaired, pending, requested_by,
+			created_at, updated_at, ended_at, next_at, node, lease_until, fence) VALUES (?, 'rot_1', ?, '', '', 'manual', 'applying', 2, 3, 0, '', FALSE, 'null', '', 1, 1, 0, 1, '', 0, 0)`, string(acc.Org), string(acc.ID))
 		for _, n := range []int64{1, 2, 3} {
 			refused(t, w.accounts.Purge(ctx, w.admin, acc.ID, n), pam.Conflict)
 			_, err := w.accounts.Promote(ctx, w.admin, acc.ID, n)
 			refused(t, err, pam.Conflict)
 		}
-		// It is over, but which version works is not known: all may be needed.
+		// It waits for a person, and which version works is not known: all may be
+		// needed.
+		w.sql(`UPDATE rotations SET state = 'stuck' WHERE account_id = ?`, string(acc.ID))
 		w.sql(`UPDATE credential_versions SET state = 'rejected' WHERE version = 3 AND account_id = ?`, string(acc.ID))
 		w.sql(`UPDATE accounts SET working = 0 WHERE account_id = ?`, string(acc.ID))
 		refused(t, w.accounts.Purge(ctx, w.admin, acc.ID, 1), pam.Conflict)
