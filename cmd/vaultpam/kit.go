@@ -242,7 +242,9 @@ func (a *app) printKit(cmd *cobra.Command, entries []kit.Entry) error {
 // shown is a secret as it can be typed again; what would steer the terminal is
 // quoted, not replaced.
 func shown(v string) string {
-	if utf8.ValidString(v) && !strings.ContainsFunc(v, func(r rune) bool { return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }) {
+	if utf8.ValidString(v) && !strings.ContainsFunc(v, func(r rune) bool {
+		return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r))
+	}) {
 		return strings.TrimSuffix(v, "\n")
 	}
 	return strconv.Quote(v)
