@@ -76,8 +76,9 @@ var rooms = []room{
 
 	// The command line speaks through client; pam/audit, pam/recording and
 	// vault are for what works offline. It opens KeePass databases, so that
-	// neither they nor their password ever come to the server.
-	{packages: "cmd/vaultpam", may: []string{"server", "client", "api/v1", "pam/audit", "pam/recording", "vault", "wire/kdbx", "internal/secret"}},
+	// neither they nor their password ever come to the server; and the kits
+	// that open where there is no server.
+	{packages: "cmd/vaultpam", may: []string{"server", "client", "api/v1", "pam/audit", "pam/recording", "vault", "wire/kdbx", "internal/kit", "internal/secret", "internal/shamir"}},
 	{packages: "cmd/vaultpam-connector", may: []string{"agent"}},
 
 	{packages: "test/...", may: []string{below}},
@@ -201,7 +202,7 @@ func TestFilesStayReadable(t *testing.T) {
 // strangers are packages outside wire that read what others wrote, and whose
 // input may therefore be anything.
 var strangers = []string{
-	"edge/httpapi", "edge/scim", "edge/sshproxy", "edge/webterm", "idp/ldap", "idp/oidc", "idp/saml", "internal/naming", "internal/passkey", "internal/shamir", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "pam/sso", "target/ldaptarget", "target/sshtarget", "vault", "vault/sealfile", "vault/sealkms", "vault/sealpkcs11", "vault/sealshamir", "vault/sealtransit",
+	"edge/httpapi", "edge/scim", "edge/sshproxy", "edge/webterm", "idp/ldap", "idp/oidc", "idp/saml", "internal/kit", "internal/naming", "internal/passkey", "internal/shamir", "pam/account", "pam/audit", "pam/identity", "pam/policy", "pam/recording", "pam/resource", "pam/sso", "target/ldaptarget", "target/sshtarget", "vault", "vault/sealfile", "vault/sealkms", "vault/sealpkcs11", "vault/sealshamir", "vault/sealtransit",
 }
 
 func TestEveryCodecIsFuzzed(t *testing.T) {

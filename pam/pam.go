@@ -79,6 +79,7 @@ const (
 	PrefixWebhook      = "whk_"
 	PrefixRotation     = "rot_"
 	PrefixLease        = "lea_"
+	PrefixKit          = "kit_"
 )
 
 // InstanceOrg is the organization of what belongs to no organization: the

@@ -127,7 +127,7 @@ func root(app *app) *cobra.Command {
 		app.requestCommand(), app.requestsCommand(), app.decisionCommand("approve", "Agree to an access request, or to less time"), app.decisionCommand("reject", "Reject an access request"), app.grantsCommand(),
 		app.accessCommand(), app.reviewsCommand(), app.membersCommand(), app.groupsCommand(), app.invitationsCommand(),
 		app.ssoCommand(), app.workloadRulesCommand(), app.scimCommand(), app.webhooksCommand(), app.notificationsCommand(), app.organizationsCommand(),
-		app.sshCommand(), app.checkoutCommand(), app.checkoutsCommand("checkouts"), app.rotationsCommand(), app.leasesCommand(), app.sshCACommand(), app.credentialHealthCommand(), app.sessionsCommand(), app.recordingsCommand(),
+		app.sshCommand(), app.checkoutCommand(), app.checkoutsCommand("checkouts"), app.breakGlassCommand(), app.rotationsCommand(), app.leasesCommand(), app.sshCACommand(), app.credentialHealthCommand(), app.sessionsCommand(), app.recordingsCommand(),
 		app.auditCommand(), app.tokensCommand(), app.keysCommand(), app.vaultCommand(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Args: cobra.NoArgs, Run: func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), exitHelp) }},
 	)

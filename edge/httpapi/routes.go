@@ -124,6 +124,7 @@ func (a *API) routes() {
 	serve(a, route{"GET /safes/{id}/members/{member_id}", "One member of a Safe", member, "safes:read", ok, 0, nil}, a.getSafeMember)
 	serve(a, route{"PATCH /safes/{id}/members/{member_id}", "Change a member of a Safe", member, "safes:write", ok, sensitive, typeOf[v1.SafeMemberPatch]()}, a.patchSafeMember)
 	serve(a, route{"DELETE /safes/{id}/members/{member_id}", "Remove a member of a Safe", member, "safes:write", none, sensitive, nil}, a.deleteSafeMember)
+	serve(a, route{"POST /safes/{id}/break-glass-kit", "Seal every stored secret of a Safe in one file for an emergency without the server, and deal out shares of its key", member, "-", created, sensitive | secrets, nil}, a.postKit)
 
 	serve(a, route{"GET /resources", "The resources that you may see", member, "resources:read", ok, 0, nil}, a.listResources)
 	serve(a, route{"POST /resources", "Register a resource", member, "resources:write", created, 0, typeOf[v1.ResourceIn]()}, a.postResource)

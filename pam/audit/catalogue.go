@@ -152,8 +152,9 @@ const (
 	LeaseRevocationFailed      Type = "LEASE_REVOCATION_FAILED"
 
 	// Emergency.
-	BreakGlassUsed    Type = "BREAK_GLASS_USED"
-	BreakGlassRefused Type = "BREAK_GLASS_REFUSED"
+	BreakGlassUsed       Type = "BREAK_GLASS_USED"
+	BreakGlassRefused    Type = "BREAK_GLASS_REFUSED"
+	BreakGlassKitCreated Type = "BREAK_GLASS_KIT_CREATED"
 
 	// Session.
 	SessionRefused    Type = "SESSION_REFUSED"
@@ -339,6 +340,7 @@ var Catalogue = []Spec{
 	{LeaseRevocationFailed, title(LeaseRevocationFailed), "credential"},
 	{BreakGlassUsed, title(BreakGlassUsed), "emergency"},
 	{BreakGlassRefused, title(BreakGlassRefused), "emergency"},
+	{BreakGlassKitCreated, title(BreakGlassKitCreated), "emergency"},
 	{SessionRefused, title(SessionRefused), "session"},
 	{SessionStarted, title(SessionStarted), "session"},
 	{SessionEnded, title(SessionEnded), "session"},

@@ -82,6 +82,7 @@ const (
 	CredentialReveal  Action = "credential.check_out"
 	CheckoutSee       Action = "checkout.see"
 	CheckoutEnd       Action = "checkout.check_in"
+	BreakGlassKit     Action = "break_glass.kit"
 
 	SessionLaunch    Action = "session.launch"
 	SessionSee       Action = "session.see"
@@ -209,6 +210,7 @@ var Table = []Row{
 	{Action: CredentialReveal, Does: "check a secret out", Scope: "credentials:checkout", Safe: users, StepUp: Sometimes, Note: "if the Safe allows it; in an emergency, with step-up: whoever is named for it in the Safe, but no auditor"},
 	{Action: CheckoutSee, Does: "see who has a secret", Scope: "safes:read", Org: overseers, Safe: manager, Own: everybody},
 	{Action: CheckoutEnd, Does: "check a secret in", Scope: "credentials:checkout", Org: admins, Safe: manager, Own: everybody},
+	{Action: BreakGlassKit, Does: "seal a Safe's secrets in an offline kit", Scope: "-", Safe: manager, StepUp: Always, Note: "where they may check every one of them out; never with dual_control"},
 
 	{Action: SessionLaunch, Does: "launch a session", Scope: "sessions:launch", Safe: users, StepUp: Sometimes, Note: "step-up if the Safe says so"},
 	{Action: SessionSee, Does: "see that a session is or was", Scope: "sessions:read", Org: overseers, Safe: manager, Own: everybody},

@@ -243,6 +243,7 @@ var scenarios = []row{
 	{"GET /safes/{id}/members/{member_id}", "401 404 404 200 200 200 200 200 200 403 200 200 200", shared("/safes/%s", theMember)},
 	{"PATCH /safes/{id}/members/{member_id}", "401 404 404 403 403 200 403 403 403 403 200 403 200", fresh("/safes/%s", theMember, map[string]any{"role": "operator"})},
 	{"DELETE /safes/{id}/members/{member_id}", "401 404 404 204 403 204 403 403 403 403 204 403 204", fresh("/safes/%s", theMember, nil)},
+	{"POST /safes/{id}/break-glass-kit", "401 404 404 403 403 201 403 403 403 403 403 403 201", fresh("/safes/%s/break-glass-kit", theSafe, kitIn)},
 
 	{"GET /resources", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/resources")},
 	{"POST /resources", "401 201 403 403 403 403 403 201 201 403 403 201 201", func(w *world, _ *caller) ask {
