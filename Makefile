@@ -62,7 +62,7 @@ test-deps: ## install the real peers that tests talk to (Debian packages)
 
 .PHONY: test
 test: test-deps console ## every test; a skipped test is a failure
-	$(GO) run ./tools/gotest -timeout 20m ./...
+	$(GO) run ./tools/gotest -timeout 40m ./...
 
 .PHONY: check
 check: vet staticcheck format floors ## what can be said without running the product
