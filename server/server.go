@@ -311,11 +311,6 @@ const (
 func (s *Server) serve(ctx context.Context) error {
 	sealedAPI := s.api(secret.Value{}, nil)
 	s.gate.serve(s.withSCIM(sealedAPI))
-	if !s.vault.Status().Sealed {
-		if err := s.begin(ctx); err != nil {
-			return err
-		}
-	}
 	api := sealedAPI.Server()
 	api.Handler = &s.gate
 	tlsConfig, acme, err := s.tlsConfig()
@@ -327,6 +322,12 @@ func (s *Server) serve(ctx context.Context) error {
 	metricsServer, metricsListener, err := s.metricsServer()
 	if err != nil {
 		return err
+	}
+	// Whatever is in the way was said by now: this tells people to come.
+	if !s.vault.Status().Sealed {
+		if err := s.begin(ctx); err != nil {
+			return err
+		}
 	}
 
 	// jobs outlive the listeners: ends of sessions are still to be written.

@@ -22,7 +22,7 @@ func TestAttackFieldsThatOnlyTheServerSets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	f := w.shared
-	ids := map[string]string{"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/sessions": f.session, "/org/members": w.who["viewer"].id}
+	ids := map[string]string{"/safes": f.safe, "/resources": f.resource, "/accounts": f.account, "/sessions": f.session, "/checkouts": f.checkout, "/org/members": w.who["viewer"].id}
 	ids["/org/groups"] = read[v1.Group](w.founder.call("POST", "/org/groups", v1.GroupIn{Name: "Some"})).ID
 	ids["/policies"] = w.founder.rule(v1.PolicyIn{Action: "deny"}).ID
 	ids["/webhooks"] = strings.TrimPrefix(onWebhook("", nil)(w, w.founder).path, "/webhooks/")

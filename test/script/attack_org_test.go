@@ -87,6 +87,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		"PUT /accounts/{id}/credential":           v1.CredentialIn{Kind: "password", Value: "chosen by the thief"},
 		"POST /accounts/{id}/check":               map[string]any{},
 		"PUT /accounts/{id}/rotation":             v1.RotationSettings{CheckHours: 1},
+		"POST /safes/{id}/break-glass-kit":        map[string]any{"shares": 3, "threshold": 2, "reason": "to steal"},
 		"POST /accounts/{id}/versions/purge":      v1.PurgeIn{Keep: 1},
 		"POST /accounts/{id}/credential/generate": v1.GenerateIn{Kind: "password"},
 		"POST /sessions/{id}/terminate":           map[string]any{},
