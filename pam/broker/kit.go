@@ -60,6 +60,9 @@ func (b *Broker) MakeKit(ctx context.Context, actor pam.Actor, want KitWant) (Ki
 		return Kit{}, err
 	}
 	p, held, out, err := b.admitKit(ctx, actor, want)
+	if pam.Is(err, pam.NotFound) {
+		err = &pam.Error{Kind: pam.NotFound, Op: "make kit", Err: err} // the same words for what is not theirs and what is not there
+	}
 	if err != nil {
 		b.refused(ctx, audit.BreakGlassRefused, p, Want{Safe: want.Safe, Reason: reason}, err)
 		return Kit{}, pam.Wrap(op, err)
