@@ -300,6 +300,7 @@ func TestAKeyStaysWhileALetterMayNameIt(t *testing.T) {
 // bound are the files that say what a value is sealed as, and where it is kept.
 var bound = map[string]string{
 	"pam/account/service.go":    "credential_versions",
+	"pam/broker/kit.go":         "credential_versions",
 	"pam/broker/live.go":        "credential_versions",
 	"pam/broker/reveal.go":      "credential_versions",
 	"pam/broker/rotate.go":      "credential_versions",

@@ -59,8 +59,10 @@ await run(async () => {
     await page.getByRole("button", { name: "Try now" }).or(page.getByRole("button", { name: "Disable" })).first().click();
     await until("the event arrives", () => got.some((e) => e.body.type === "SAFE_CREATED" && e.body.data.target.name === "Told"));
     await until("its delivery is shown", async () => {
-      await page.reload();
-      return (await page.getByRole("row").filter({ hasText: "Safe created" }).filter({ hasText: "Delivered" }).count()) === 1;
+      await page.reload(); // it returns before the rows are asked for
+      const row = page.getByRole("row").filter({ hasText: "Safe created" });
+      await row.waitFor();
+      return (await row.filter({ hasText: "Delivered" }).count()) === 1;
     });
 
     await page.goto("/organization/notifications");
