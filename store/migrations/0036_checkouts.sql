@@ -12,3 +12,4 @@ ALTER TABLE checkouts ADD COLUMN cause TEXT NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX checkouts_exclusive ON checkouts (org_id, account_id) WHERE status = 'checked_out' AND exclusive;
 
 ALTER TABLE sessions ADD COLUMN emergency BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX checkouts_out ON checkouts (org_id, account_id) WHERE status = 'checked_out';
