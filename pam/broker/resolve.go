@@ -59,6 +59,16 @@ func (b *Broker) Find(ctx context.Context, actor pam.Actor, want Want) (pam.Acto
 func (b *Broker) resolveSafe(ctx context.Context, actor pam.Actor, ref string, action policy.Action) (place, error) {
 	now := b.Clock.Now()
 	p := place{actor: actor}
+	if actor.Org != "" && strings.HasPrefix(ref, pam.PrefixSafe) { // a member who names it takes one look
+		s, err := b.Store.SafeByID(ctx, actor.Org, pam.SafeID(ref), actor.User, now)
+		if err == nil && s.Role != "" {
+			p.safe = s
+			return p, nil
+		}
+		if err != nil && !pam.Is(err, pam.NotFound) {
+			return p, err
+		}
+	}
 	refs, err := b.Store.SafesOf(ctx, actor.User, cmp.Or(actor.Org, actor.Only), ref, now, 1000)
 	if err != nil {
 		return p, err
