@@ -59,6 +59,7 @@ var rooms = []room{
 
 	{packages: "edge", may: []string{"internal/..."}},
 	{packages: "edge/sshpump", may: []string{"edge", "wire/...", "target/...", "pam", "pam/broker", "pam/recording", "internal/..."}},
+	{packages: "edge/sshfiles", may: []string{"edge/sshpump", "wire/...", "pam/broker", "internal/..."}},
 	{packages: "edge/*proxy", may: proxy},
 	{packages: "edge/webterm", may: proxy},
 	{packages: "edge/tunnelhub", may: []string{"edge", "wire/...", "pam", "pam/connector", "internal/..."}},
@@ -85,7 +86,7 @@ var rooms = []room{
 	{packages: "tools/*"},
 }
 
-var proxy = []string{"edge", "edge/sshpump", "wire/...", "target/...", "pam", "pam/broker", "pam/identity", "pam/recording", "internal/..."}
+var proxy = []string{"edge", "edge/sshfiles", "edge/sshpump", "wire/...", "target/...", "pam", "pam/broker", "pam/identity", "pam/recording", "internal/..."}
 
 // helpers are packages for tests, which the product itself must not link.
 var helpers = []string{"vault/vaulttest", "pam/audit/audittest", "store/storetest", "test/..."}

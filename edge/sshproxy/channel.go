@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"vaultpam/edge/sshfiles"
 	"vaultpam/edge/sshpump"
 	"vaultpam/pam"
 	"vaultpam/pam/broker"
@@ -235,7 +236,15 @@ func (x *channel) start(r *ssh.Request) {
 		x.end(err)
 		return
 	}
+	ctx, cancel := context.WithCancelCause(x.ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(live.Context(), func() { cancel(live.Err()) })()
 	p := &sshpump.Pump{Client: x, Target: tch, Requests: treqs, Rec: live.Rec, In: &live.In, Out: &live.Out, Touch: live.Touch}
+	if r.Type == "subsystem" { // allowed knows no other than sftp
+		f := sshfiles.New(ctx, x, live, cancel)
+		p.Client, p.Rec = f, sshfiles.Silent{Recorder: live.Rec}
+		defer f.End()
+	}
 	if live.Rules.NoFiles && !terminal {
 		p.MaxInput = blockedInput
 	}
@@ -257,9 +266,6 @@ func (x *channel) start(r *ssh.Request) {
 			x.c.mu.Unlock()
 		}()
 	}
-	ctx, cancel := context.WithCancelCause(x.ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(live.Context(), func() { cancel(live.Err()) })()
 	exit, err := p.Run(ctx)
 	if err == nil && exit.Known {
 		_ = live.Rec.Marker("exit", fmt.Sprint(exit.Status, exit.Signal))
@@ -305,12 +311,10 @@ func allowed(rules broker.Rules, kind, command string) error {
 	switch {
 	case rules.NoFiles && (kind == "subsystem" && command == "sftp" || kind == "exec" && transfers[path.Base(word)]):
 		return sshpump.Refusal("This safe does not allow file transfer.")
-	case kind == "subsystem" && command == "sftp":
-		return sshpump.Refusal("SFTP is refused: VaultPAM cannot record it yet, and no channel goes unrecorded. With OpenSSH, scp -O works.")
-	case kind == "subsystem":
+	case kind == "subsystem" && command != "sftp":
 		return sshpump.Refusal("This subsystem is refused: VaultPAM cannot record it.")
 	case kind == "exec" && path.Base(word) == "sftp-server":
-		return sshpump.Refusal("SFTP is refused: VaultPAM cannot record it yet, and no channel goes unrecorded.")
+		return sshpump.Refusal("SFTP is read and recorded as the subsystem sftp, and not as a command.")
 	}
 	return nil
 }

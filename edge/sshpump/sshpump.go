@@ -24,7 +24,8 @@ import (
 type Client interface {
 	// Read reads what the client sends, until io.EOF.
 	io.Reader
-	// Output writes what the target shows; Errors its second stream.
+	// Output writes what the target shows; Errors its second stream. A Refusal
+	// of theirs ends the session, with its words.
 	Output() io.Writer
 	Errors() io.Writer
 }
@@ -201,6 +202,9 @@ func (p *Pump) output(dst io.Writer, src io.Reader) error {
 				return err
 			}
 			if _, err := dst.Write(data); err != nil {
+				if _, refused := errors.AsType[Refusal](err); refused {
+					return err
+				}
 				return errors.Join(ErrClientGone, err)
 			}
 			p.Out.Add(int64(n))

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"vaultpam/pam/recording"
 )
 
 // fakeTarget is a channel whose program prints what it is told to and keeps
@@ -70,6 +72,7 @@ func (r *recorder) Output(p []byte) error {
 func (r *recorder) Input([]byte) error          { return nil }
 func (r *recorder) Resize(uint16, uint16) error { return nil }
 func (r *recorder) Marker(string, string) error { return nil }
+func (r *recorder) File(recording.File) error   { return nil }
 
 type discardCloser struct{ io.Writer }
 

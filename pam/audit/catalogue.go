@@ -161,6 +161,8 @@ const (
 	SessionStarted    Type = "SESSION_STARTED"
 	SessionEnded      Type = "SESSION_ENDED"
 	SessionTerminated Type = "SESSION_TERMINATED"
+	FileTransferred   Type = "FILE_TRANSFERRED"
+	FileChanged       Type = "FILE_CHANGED"
 
 	// Evidence.
 	RecordingSealed             Type = "RECORDING_SEALED"
@@ -345,6 +347,8 @@ var Catalogue = []Spec{
 	{SessionStarted, title(SessionStarted), "session"},
 	{SessionEnded, title(SessionEnded), "session"},
 	{SessionTerminated, title(SessionTerminated), "session"},
+	{FileTransferred, title(FileTransferred), "session"},
+	{FileChanged, title(FileChanged), "session"},
 	{RecordingSealed, title(RecordingSealed), "evidence"},
 	{RecordingRecovered, title(RecordingRecovered), "evidence"},
 	{RecordingOpened, title(RecordingOpened), "evidence"},

@@ -159,6 +159,7 @@ type Recorder interface {
 	Input(p []byte) error
 	Resize(cols, rows uint16) error
 	Marker(kind, text string) error
+	File(f recording.File) error
 }
 
 // Target is what the broker asks of a protocol beside a session. The server
@@ -242,3 +243,4 @@ func (discard) Output([]byte) error         { return nil }
 func (discard) Input([]byte) error          { return nil }
 func (discard) Resize(uint16, uint16) error { return nil }
 func (discard) Marker(string, string) error { return nil }
+func (discard) File(recording.File) error   { return nil }

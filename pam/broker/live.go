@@ -109,6 +109,7 @@ type kept struct {
 func (k kept) Output(p []byte) error          { return k.l.lost(k.w.Output(p)) }
 func (k kept) Input(p []byte) error           { return k.l.lost(k.w.Input(p)) }
 func (k kept) Resize(cols, rows uint16) error { return k.l.lost(k.w.Resize(cols, rows)) }
+func (k kept) File(f recording.File) error    { return k.l.lost(k.w.File(f)) }
 func (k kept) Marker(kind, text string) error { return k.l.lost(k.w.Marker(kind, text)) }
 
 // lost cuts the session if its recording has failed, and returns why the

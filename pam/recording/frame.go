@@ -37,8 +37,9 @@ type Marker struct {
 type File struct {
 	Direction string `json:"direction"` // upload or download
 	Path      string `json:"path"`
-	Size      int64  `json:"size"`
-	SHA256    string `json:"sha256"` // lower-case hex; "" if the transfer broke off
+	Size      int64  `json:"size"`           // bytes that passed
+	SHA256    string `json:"sha256"`         // of them, lower-case hex; "" where they did not pass in their order
+	From      int64  `json:"from,omitempty"` // where in the file they begin
 	Error     string `json:"error,omitempty"`
 }
 
