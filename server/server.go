@@ -336,6 +336,7 @@ func (s *Server) serve(ctx context.Context) error {
 	group := newGroup(ctx)
 	background := newGroup(jobs)
 	background.run("broker", func(ctx context.Context) error { s.broker.Run(ctx); return nil })
+	background.run("recall", func(ctx context.Context) error { s.broker.RunRecall(ctx); return nil })
 	background.run("identity", s.identity.Run)
 	background.run("jobs", s.jobs)
 	background.run("vault keys", s.turnKeys)

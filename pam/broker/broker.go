@@ -104,6 +104,9 @@ type Store interface {
 	CheckoutByID(ctx context.Context, org pam.OrgID, id pam.CheckoutID) (checkout.Checkout, error)
 	// ExtendCheckout is a Conflict unless c is out and as it was read.
 	ExtendCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, until time.Time, e audit.Entry) error
+	// CheckoutStandings reads what checkouts that are out rest on, of all
+	// organizations, in the order of organization and id, after these.
+	CheckoutStandings(ctx context.Context, org pam.OrgID, id pam.CheckoutID, now time.Time, limit int) ([]CheckoutStanding, error)
 	// CheckIn ends a checkout that is out; else it is a Conflict.
 	CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, why checkout.Cause, at time.Time, e audit.Entry) error
 }
@@ -217,7 +220,8 @@ type Broker struct {
 	wake chan struct{} // one slot: a change touched a live session
 	// blind says since when the policies of an organization cannot be read. It
 	// belongs to Run.
-	blind map[pam.OrgID]time.Time
+	blind  map[pam.OrgID]time.Time
+	recall recall // of checkouts; belongs to RunRecall
 
 	mu       sync.Mutex // guards what follows
 	live     map[pam.SessionID]*Live
@@ -229,7 +233,7 @@ type Broker struct {
 // New makes a Broker. It does no I/O; Run must be running for sessions to be
 // cut.
 func New(d Deps) *Broker {
-	return &Broker{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1), blind: map[pam.OrgID]time.Time{}, live: map[pam.SessionID]*Live{}}
+	return &Broker{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1), blind: map[pam.OrgID]time.Time{}, recall: recall{blind: map[pam.OrgID]time.Time{}}, live: map[pam.SessionID]*Live{}}
 }
 
 // Node names this process in the sessions that it serves.
