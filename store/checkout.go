@@ -134,3 +134,12 @@ func (db *DB) DueCheckouts(ctx context.Context, now time.Time, limit int) ([]che
 		LIMIT ?`, micros(now), micros(now), limit)
 	return out, db.failed("find checkouts that are to end", err)
 }
+
+// CountCheckouts counts those that are out, and of these the emergencies, for
+// metrics.
+func (db *DB) CountCheckouts(ctx context.Context, now time.Time) (all, emergencies int64, err error) {
+	type counts struct{ all, emergencies int64 }
+	out, err := one(ctx, db, func(r row) (c counts, err error) { return c, r.Scan(&c.all, &c.emergencies) },
+		`SELECT COUNT(*), COALESCE(SUM(CASE WHEN emergency THEN 1 ELSE 0 END), 0) FROM checkouts WHERE status = 'checked_out' AND expires_at > ?`, micros(now))
+	return out.all, out.emergencies, db.failed("count checkouts", err)
+}

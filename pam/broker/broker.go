@@ -84,9 +84,9 @@ type Store interface {
 	// LaunchSession stores a session that waits for its user to connect.
 	LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, letters []pam.Outgoing, events ...audit.Entry) error
 	// EmergencyLaunch returns the oldest session by break-glass that waits for
-	// this user; org and ref (a Safe's id or slug) narrow it when they are not
-	// empty. "" when none does.
-	EmergencyLaunch(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time) (pam.OrgID, pam.SessionID, error)
+	// this user; org, and what want names, narrow it when they are not empty.
+	// "" when none does.
+	EmergencyLaunch(ctx context.Context, user pam.UserID, org pam.OrgID, want Want, now time.Time) (pam.OrgID, pam.SessionID, error)
 	// LaunchedSession returns the oldest session that waits for this user at
 	// this binding, "" when none does.
 	LaunchedSession(ctx context.Context, org pam.OrgID, s session.Session, now time.Time) (pam.SessionID, error)
@@ -202,6 +202,8 @@ type Want struct {
 	Command                 string // the only one that is to be run; "" for anything else
 	Cols, Rows              uint16 // of the terminal; 0 without one
 	Emergency               bool   // by break-glass: without an approval, for those who are named for it
+
+	org pam.OrgID // of the launched session; "" without one
 }
 
 // Rules are the Safe's controls that the edge has to apply.
