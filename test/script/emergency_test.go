@@ -8,7 +8,94 @@ import (
 	"time"
 
 	v1 "vaultpam/api/v1"
+	"vaultpam/test/mailbox"
+	"vaultpam/test/target"
 )
+
+// forTests are options of ssh that suit a test.
+var forTests = []string{"-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1"}
+
+// Somebody who is in no Safe, but named for the emergencies of one, opens a
+// session at a real server with the system's ssh client: with a reason and
+// without an approval. Whoever answers for the Safe hears of it, and the
+// password that was used is worth nothing afterwards.
+func TestEmergencySessionByTheSystemsClient(t *testing.T) {
+	t.Parallel()
+	box := mailbox.Start(t, withLogin(mailbox.Options{}))
+	p := mailingServer(t, box)
+	owner := p.owner()
+	l := sshPlace(t, false)
+	l.place(owner)
+	fire, manager := owner.person(p, "fire@corp.example", "operator"), owner.person(p, "manager@corp.example", "operator")
+	owner.joins(l.safe, manager, "manager")
+	name := func(users ...string) {
+		owner.call("PATCH", "/safes/"+l.safe, map[string]any{"approval": "dual", "break_glass": v1.BreakGlass{UserIDs: users}}).want(http.StatusOK)
+	}
+	name(fire.id)
+	env := []string{"VAULTPAM_BASE_URL=" + p.base, "VAULTPAM_TOKEN=" + fire.token, "SSHPASS=" + ownerPassword, "XDG_CONFIG_HOME=" + t.TempDir()}
+	cli := func(args ...string) (string, string, int) {
+		return run(t, env, "", target.Need(t, "sshpass"), append([]string{"-e", binary(t), "ssh", l.safe, "--account", l.account}, args...)...)
+	}
+	if _, errs, status := cli("--emergency"); status == 0 || !strings.Contains(errs, "--reason") {
+		t.Errorf("without a reason: %d %s", status, errs)
+	}
+	if _, errs, status := cli("--reason", "the router is down"); status == 0 || strings.Contains(errs, "Emergency") {
+		t.Errorf("without an emergency: %d %s", status, errs)
+	}
+	if n := len(owner.events("BREAK_GLASS_USED")); n != 0 {
+		t.Fatalf("%d emergencies before the first", n)
+	}
+	out, errs, status := cli(append(append([]string{"--emergency", "--reason", "the router is down", "--"}, forTests...), "id -un")...)
+	if status != 0 || strings.TrimSpace(out) != l.username || !strings.Contains(errs, "goes on record") {
+		t.Fatalf("%d %s%s", status, out, errs)
+	}
+	for _, to := range []string{"manager@corp.example", ownerEmail} {
+		if m := box.Wait(to, 1); !strings.Contains(m.Subject, "fire@corp.example") || !strings.Contains(m.Text, "the router is down") {
+			t.Errorf("%s is told %q: %s", to, m.Subject, m.Text)
+		}
+	}
+	used := owner.events("BREAK_GLASS_USED")
+	if len(used) != 1 || used[0].Target.ID != l.safe || used[0].Metadata["reason"] != "the router is down" || used[0].Metadata["account_id"] != l.account {
+		t.Fatalf("%+v", used)
+	}
+	s := read[v1.Session](owner.call("GET", "/sessions/"+used[0].Metadata["session_id"].(string), nil))
+	if !s.Emergency || s.UserID != fire.id || s.RecordingID == "" {
+		t.Errorf("%+v", s)
+	}
+	l.over(t, owner, "break_glass")
+	if l.logsIn(l.first()) {
+		t.Error("the password that was used in an emergency still logs in")
+	}
+
+	// A launch is taken over for what it was declared for, and for nothing else.
+	ask := v1.SessionIn{SafeID: l.safe, AccountID: l.account, Emergency: true, Reason: "again"}
+	launch := read[v1.Launch](fire.call("POST", "/sessions", ask).want(http.StatusCreated))
+	helper := ""
+	for _, b := range read[v1.Safe](owner.call("GET", "/safes/"+l.safe, nil)).Bindings {
+		if b.AccountID != l.account {
+			helper = b.AccountID
+		}
+	}
+	if ssh := p.native(t, ownerPassword, fire.email+"+"+l.at(owner, helper), nil, "id -un"); ssh.wait() != 255 || ssh.out.String() != "" {
+		t.Errorf("as root: %s%s", ssh.out, ssh.errs)
+	}
+	if s := read[v1.Session](owner.call("GET", "/sessions/"+launch.ID, nil)); s.Status != "pending" {
+		t.Errorf("%+v", s)
+	}
+	if ssh := p.native(t, ownerPassword, fire.email+"+"+l.at(owner, l.account), nil, "id -un"); ssh.wait() != 0 || strings.TrimSpace(ssh.out.String()) != l.username {
+		t.Errorf("%s%s", ssh.out, ssh.errs)
+	}
+
+	// Who is not named any more does not take over what they launched.
+	read[v1.Launch](fire.call("POST", "/sessions", ask).want(http.StatusCreated))
+	name()
+	if ssh := p.native(t, ownerPassword, fire.email+"+"+l.at(owner, l.account), nil, "id -un"); ssh.wait() != 255 || ssh.out.String() != "" {
+		t.Errorf("not named any more: %s%s", ssh.out, ssh.errs)
+	}
+	if refused := owner.events("BREAK_GLASS_REFUSED"); len(refused) != 1 || refused[0].Actor.ID != fire.id {
+		t.Errorf("%+v", refused)
+	}
+}
 
 // Whoever asks what an emergency would come to is told what it does come to:
 // by everybody, at every door.
