@@ -27,10 +27,11 @@ type metrics struct {
 	hooks     *prometheus.CounterVec
 	rotations *prometheus.CounterVec // of credentials
 	rotation  *prometheus.GaugeVec   // of the vault's keys
+	checkouts checkoutMetrics
 }
 
 func newMetrics(s *Server) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry(), rotations: newRotationMetrics()}
+	m := &metrics{registry: prometheus.NewRegistry(), rotations: newRotationMetrics(), checkouts: newCheckoutMetrics()}
 	m.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "vaultpam_api_request_duration_seconds", Help: "Requests by route, method and status.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
 	}, []string{"route", "method", "status"})
@@ -60,6 +61,7 @@ func newMetrics(s *Server) *metrics {
 	)
 	m.registry.MustRegister(s.leaseMetrics()...)
 	m.registry.MustRegister(s.credentialMetrics()...)
+	m.registry.MustRegister(s.checkoutCollectors(m.checkouts)...)
 	return m
 }
 

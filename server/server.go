@@ -213,7 +213,7 @@ func (s *Server) assemble() error {
 	s.safes = safe.New(s.db, s.scribe, s.clock, s.ids)
 	s.resources = resource.New(s.db, s.scribe, s.clock, s.ids)
 	s.accounts = account.New(s.db, s.vault, s.scribe, s.clock, s.ids)
-	s.checkouts = checkout.New(s.db, s.safes, s.scribe, s.clock)
+	s.checkouts = checkout.New(counted{s.db, s}, s.safes, s.scribe, s.clock)
 	s.rules = rulebook.NewBooks(s.db, s.cfg.DatabaseURL != "", s.log)
 	s.policies = rulebook.New(s.db, s.rules, s.scribe, s.clock, s.ids)
 	s.confirmations = confirmation.New(s.db, s.scribe, s.clock, s.ids)
@@ -258,7 +258,7 @@ func (s *Server) assembleBroker() error {
 		}
 	}
 	s.broker = broker.New(broker.Deps{
-		Store: s.db, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Issuer: s.sshCA, Leases: laterLeases{s}, Makers: makers(), Sealed: s.sealed,
+		Store: counted{s.db, s}, Secrets: s.db, Actors: s.identity, Policies: s.rules, Sealer: s.vault, Issuer: s.sshCA, Leases: laterLeases{s}, Makers: makers(), Sealed: s.sealed,
 		Recordings: s.recordings, Audit: s.db.Audit(), Scribe: s.scribe, Dialer: s.dialer(rules),
 		Targets: targets(), IDs: s.ids, Clock: s.clock, Log: s.log, Decided: s.metrics.decided, Alarm: s.emergencyLetters,
 	})
@@ -336,6 +336,7 @@ func (s *Server) serve(ctx context.Context) error {
 	group := newGroup(ctx)
 	background := newGroup(jobs)
 	background.run("broker", func(ctx context.Context) error { s.broker.Run(ctx); return nil })
+	background.run("recall", func(ctx context.Context) error { s.broker.RunRecall(ctx); return nil })
 	background.run("identity", s.identity.Run)
 	background.run("jobs", s.jobs)
 	background.run("vault keys", s.turnKeys)

@@ -14,6 +14,7 @@ import (
 	"vaultpam/pam"
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
+	"vaultpam/pam/broker"
 	"vaultpam/pam/checkout"
 	"vaultpam/pam/confirmation"
 	"vaultpam/pam/group"
@@ -38,6 +39,7 @@ type world struct {
 	changes   *confirmation.Service
 	checkouts *checkout.Service
 	rules     *rulebook.Books
+	broker    *broker.Broker
 	policies  *rulebook.Service
 	scribe    *audit.Scribe
 
@@ -86,6 +88,8 @@ func (w *world) use(db *store.DB) {
 	w.checkouts = checkout.New(db, w.safes, w.scribe, w.clock)
 	w.rules = rulebook.NewBooks(db, false, slog.New(slog.DiscardHandler))
 	db.Subscribe(w.rules.Changed)
+	w.broker = broker.New(broker.Deps{Store: db, Policies: w.rules, Scribe: w.scribe, IDs: w.ids, Clock: w.clock, Log: slog.New(slog.DiscardHandler)})
+	db.Subscribe(w.broker.Changed)
 	w.policies = rulebook.New(db, w.rules, w.scribe, w.clock, w.ids)
 }
 

@@ -12,7 +12,7 @@ import (
 
 const (
 	checkoutColumns = `c.org_id, c.checkout_id, c.safe_id, c.account_id, c.user_id, c.username, c.status, c.version, c.reason, c.created_at, c.expires_at, c.checked_in_at, c.checked_in_by,
-		c.exclusive, c.emergency, c.extensions, c.session_id, c.grant_id, c.cause`
+		c.exclusive, c.emergency, c.extensions, c.session_id, c.grant_id, c.cause, c.client_ip`
 	checkoutRows = `SELECT ` + checkoutColumns + `, COALESCE(s.name, ''), COALESCE(a.name, ''), COALESCE(u.name, '') FROM checkouts c
 		LEFT JOIN safes s ON s.org_id = c.org_id AND s.safe_id = c.safe_id
 		LEFT JOIN accounts a ON a.org_id = c.org_id AND a.account_id = c.account_id
@@ -24,7 +24,7 @@ func checkoutFields(c *checkout.Checkout) []any {
 	return []any{
 		&c.Org, &c.ID, &c.Safe, &c.Account, &c.User, &c.Username, &c.Status, &c.Version, &c.Reason,
 		intoTime(&c.CreatedAt), intoTime(&c.ExpiresAt), intoTime(&c.CheckedInAt), &c.CheckedInBy,
-		&c.Exclusive, &c.Emergency, &c.Extensions, &c.Session, &c.Grant, &c.Cause,
+		&c.Exclusive, &c.Emergency, &c.Extensions, &c.Session, &c.Grant, &c.Cause, &c.ClientIP,
 	}
 }
 
@@ -48,9 +48,9 @@ func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Chec
 			return pam.Errorf(pam.Conflict, "", "This credential is checked out already, and only one person may have it at a time.")
 		}
 		if _, err := tx.exec(ctx, `INSERT INTO checkouts (org_id, checkout_id, safe_id, account_id, user_id, username, status, version, reason, created_at, expires_at, checked_in_at, checked_in_by,
-				exclusive, emergency, extensions, session_id, grant_id, cause)
-			VALUES (?, ?, ?, ?, ?, ?, 'checked_out', ?, ?, ?, ?, 0, '', ?, ?, 0, ?, ?, '')`,
-			org, c.ID, c.Safe, c.Account, c.User, c.Username, c.Version, c.Reason, micros(c.CreatedAt), micros(c.ExpiresAt), c.Exclusive, c.Emergency, c.Session, c.Grant); err != nil {
+				exclusive, emergency, extensions, session_id, grant_id, cause, client_ip)
+			VALUES (?, ?, ?, ?, ?, ?, 'checked_out', ?, ?, ?, ?, 0, '', ?, ?, 0, ?, ?, '', ?)`,
+			org, c.ID, c.Safe, c.Account, c.User, c.Username, c.Version, c.Reason, micros(c.CreatedAt), micros(c.ExpiresAt), c.Exclusive, c.Emergency, c.Session, c.Grant, c.ClientIP); err != nil {
 			return err
 		}
 		return send(ctx, tx, letters...)
@@ -139,20 +139,18 @@ func (db *DB) DueCheckouts(ctx context.Context, now time.Time, limit int) ([]che
 	out, err := list(ctx, db, func(r row) (d checkout.Due, err error) {
 		return d, r.Scan(append(checkoutFields(&d.Checkout), &d.Why)...)
 	},
-		`SELECT `+checkoutColumns+`, c.why FROM (SELECT `+checkoutColumns+`, CASE
-			WHEN c.expires_at <= ? THEN 'timeout'
-			WHEN c.session_id <> '' AND NOT EXISTS (SELECT 1 FROM sessions x WHERE x.org_id = c.org_id AND x.session_id = c.session_id AND x.status IN ('pending', 'active')) THEN 'session_ended'
-			WHEN o.user_id IS NULL THEN 'membership_ended'
-			WHEN s.safe_id IS NULL OR NOT EXISTS (SELECT 1 FROM safe_bindings b WHERE b.org_id = c.org_id AND b.safe_id = c.safe_id AND b.account_id = c.account_id) THEN 'binding_removed'
-			WHEN s.locked THEN 'safe_locked'
-			WHEN c.grant_id <> '' AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.org_id = c.org_id AND g.grant_id = c.grant_id AND g.status IN ('active', 'used') AND g.ends_at > ?) THEN 'grant_ended'
-			WHEN o.role = 'auditor' OR c.grant_id = '' AND NOT c.emergency AND NOT EXISTS (SELECT 1 FROM safe_members m WHERE m.org_id = c.org_id AND m.safe_id = c.safe_id
-				AND m.role IN ('operator', 'manager') AND `+unexpired+` AND (m.holder_id = c.user_id
-					OR m.holder_id IN (SELECT g.group_id FROM group_members g WHERE g.org_id = c.org_id AND g.user_id = c.user_id))) THEN 'access_removed'
-			ELSE '' END AS why
-			FROM checkouts c
-			LEFT JOIN memberships o ON o.org_id = c.org_id AND o.user_id = c.user_id AND o.status = 'active'
-			LEFT JOIN safes s ON s.org_id = c.org_id AND s.safe_id = c.safe_id
-			WHERE c.status = 'checked_out') AS c WHERE c.why <> '' ORDER BY c.checkout_id LIMIT ?`, micros(now), micros(now), micros(now), limit)
+		`SELECT `+checkoutColumns+`, 'timeout' FROM checkouts c WHERE c.status = 'checked_out' AND c.expires_at <= ?
+		UNION ALL SELECT `+checkoutColumns+`, 'session_ended' FROM checkouts c WHERE c.status = 'checked_out' AND c.session_id <> '' AND c.expires_at > ?
+			AND NOT EXISTS (SELECT 1 FROM sessions x WHERE x.org_id = c.org_id AND x.session_id = c.session_id AND x.status IN ('pending', 'active'))
+		LIMIT ?`, micros(now), micros(now), limit)
 	return out, db.failed("find checkouts that are to end", err)
+}
+
+// CountCheckouts counts those that are out, and of these the emergencies, for
+// metrics.
+func (db *DB) CountCheckouts(ctx context.Context, now time.Time) (all, emergencies int64, err error) {
+	type counts struct{ all, emergencies int64 }
+	out, err := one(ctx, db, func(r row) (c counts, err error) { return c, r.Scan(&c.all, &c.emergencies) },
+		`SELECT COUNT(*), COALESCE(SUM(CASE WHEN emergency THEN 1 ELSE 0 END), 0) FROM checkouts WHERE status = 'checked_out' AND expires_at > ?`, micros(now))
+	return out.all, out.emergencies, db.failed("count checkouts", err)
 }

@@ -328,7 +328,7 @@ func (db *DB) Attempts(ctx context.Context, org pam.OrgID, safes []pam.SafeID, s
 		in, args := inList(part)
 		for _, source := range []struct{ action, after, query string }{
 			{string(policy.SessionLaunch), session, `SELECT user_id, safe_id, protocol, client_ip, started_at FROM sessions WHERE org_id = ? AND session_id >= ? AND started_at >= ? AND safe_id IN ` + in + ` ORDER BY started_at DESC LIMIT ?`},
-			{string(policy.CredentialReveal), checkout, `SELECT user_id, safe_id, '', '', created_at FROM checkouts WHERE org_id = ? AND checkout_id >= ? AND created_at >= ? AND safe_id IN ` + in + ` ORDER BY created_at DESC LIMIT ?`},
+			{string(policy.CredentialReveal), checkout, `SELECT user_id, safe_id, '', client_ip, created_at FROM checkouts WHERE org_id = ? AND checkout_id >= ? AND created_at >= ? AND safe_id IN ` + in + ` ORDER BY created_at DESC LIMIT ?`},
 			{string(policy.SessionLaunch), "", `SELECT actor_id, target_id, '', source_ip, time FROM audit_events WHERE org_id = ? AND event_id >= ? AND type = 'SESSION_REFUSED' AND time >= ? AND target_id IN ` + in + ` ORDER BY time DESC LIMIT ?`},
 		} {
 			some, err := list(ctx, db, func(r row) (rulebook.Attempt, error) {

@@ -8,6 +8,7 @@ import (
 
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
+	"vaultpam/pam/broker"
 	"vaultpam/pam/recording"
 	"vaultpam/pam/rotation"
 	"vaultpam/pam/session"
@@ -78,16 +79,19 @@ func (db *DB) LaunchSession(ctx context.Context, org pam.OrgID, s session.Sessio
 }
 
 // EmergencyLaunch is broker.Store's.
-func (db *DB) EmergencyLaunch(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time) (pam.OrgID, pam.SessionID, error) {
+func (db *DB) EmergencyLaunch(ctx context.Context, user pam.UserID, org pam.OrgID, want broker.Want, now time.Time) (pam.OrgID, pam.SessionID, error) {
 	type found struct {
 		org pam.OrgID
 		id  pam.SessionID
 	}
 	out, err := one(ctx, db, func(r row) (f found, err error) { return f, r.Scan(&f.org, &f.id) }, `SELECT x.org_id, x.session_id FROM sessions x
 		JOIN safes s ON s.org_id = x.org_id AND s.safe_id = x.safe_id
+		JOIN accounts a ON a.org_id = x.org_id AND a.account_id = x.account_id
+		JOIN resources r ON r.org_id = x.org_id AND r.resource_id = x.resource_id
 		WHERE x.node = '' AND x.status IN ('pending', 'active') AND x.user_id = ? AND x.emergency AND x.expires_at > ? AND x.kill_reason = ''
-			AND (? = '' OR x.org_id = ?) AND (? = '' OR s.safe_id = ? OR s.slug = ?) ORDER BY x.session_id LIMIT 1`,
-		user, micros(now), string(org), string(org), ref, ref, ref)
+			AND (? = '' OR x.org_id = ?) AND (? = '' OR x.protocol = ?) AND (? = '' OR s.safe_id = ? OR s.slug = ?)
+			AND (? = '' OR a.account_id = ? OR a.slug = ?) AND (? = '' OR r.resource_id = ? OR r.slug = ?) ORDER BY x.session_id LIMIT 1`,
+		user, micros(now), org, org, want.Protocol, want.Protocol, want.Safe, want.Safe, want.Safe, want.Account, want.Account, want.Account, want.Resource, want.Resource, want.Resource)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", "", nil
 	}

@@ -35,7 +35,7 @@ type Checkout struct {
 	SessionID   string     `json:"session_id,omitempty"`
 	CheckedInAt *time.Time `json:"checked_in_at"`
 	CheckedInBy string     `json:"checked_in_by,omitempty"`
-	Cause       string     `json:"cause,omitempty" enum:"by_holder,forced,timeout,session_ended,grant_ended,membership_ended,access_removed,binding_removed,safe_locked,not_opened" doc:"What ended it"`
+	Cause       string     `json:"cause,omitempty" enum:"by_holder,forced,timeout,session_ended,grant_ended,membership_ended,access_removed,binding_removed,safe_locked,not_opened,checkout_off,hours_over,credential_expired,policy_denied,approval_needed,access_unconfirmed" doc:"What ended it"`
 }
 
 // ExtendIn asks for more time with a secret.

@@ -91,6 +91,7 @@ type AccessDecisionIn struct {
 	Action     string     `json:"action,omitempty" enum:"launch,check_out" doc:"Default launch"`
 	At         *time.Time `json:"at,omitempty" doc:"Default: now"`
 	SourceIP   string     `json:"source_ip,omitempty" maxLength:"64" doc:"Default: your own, where you ask about yourself"`
+	Emergency  bool       `json:"emergency,omitempty" doc:"By break-glass, as in POST /checkouts and POST /sessions"`
 }
 
 // AccessDecision is the answer, rule by rule.
@@ -104,7 +105,7 @@ type AccessDecision struct {
 
 // Obligation is a demand on access that is given.
 type Obligation struct {
-	Kind       string `json:"kind" enum:"approval,step_up,mfa"`
+	Kind       string `json:"kind" enum:"approval,step_up,mfa,reason" doc:"reason: an emergency has to say why"`
 	Approvers  int    `json:"approvers,omitempty"`
 	MaxSeconds int    `json:"max_seconds,omitempty"`
 	AutoExpire bool   `json:"auto_expire,omitempty"`

@@ -22,25 +22,18 @@ import (
 )
 
 func (a *app) sshCommand() *cobra.Command {
-	var account, resource string
+	var account, resource, reason string
+	var emergency bool
 	cmd := &cobra.Command{
 		Use: "ssh SAFE [-- SSH ARGUMENTS]", Short: "Open a session with the ssh client of this machine", Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
+			if err := warnOfEmergency(cmd, emergency, reason); err != nil {
+				return err
+			}
 			var launch v1.Launch
-			err := safes.with(cmd, a, argv[0], func(c *client.Client, id string) error {
-				in := v1.SessionIn{SafeID: id}
+			err := a.within(cmd, place{argv[0], account, resource}, emergency, func(c *client.Client, at place) error {
 				var err error
-				if account != "" {
-					if in.AccountID, err = accounts.find(cmd, c, account); err != nil {
-						return err
-					}
-				}
-				if resource != "" {
-					if in.ResourceID, err = resources.find(cmd, c, resource); err != nil {
-						return err
-					}
-				}
-				launch, err = client.Post[v1.Launch](cmd.Context(), c, "/sessions", in)
+				launch, err = client.Post[v1.Launch](cmd.Context(), c, "/sessions", v1.SessionIn{SafeID: at.safe, AccountID: at.account, ResourceID: at.resource, Reason: reason, Emergency: emergency})
 				return err
 			})
 			if err != nil {
@@ -54,6 +47,8 @@ func (a *app) sshCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&account, "account", "", "id or slug, where the Safe has several")
 	cmd.Flags().StringVar(&resource, "resource", "", "id or slug, where the Safe has several")
+	cmd.Flags().StringVar(&reason, "reason", "", "why")
+	cmd.Flags().BoolVar(&emergency, "emergency", false, emergencyUsage)
 	return cmd
 }
 

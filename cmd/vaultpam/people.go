@@ -194,15 +194,11 @@ func (a *app) checkoutCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "checkout SAFE", Short: "Reveal a credential", Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			return safes.with(cmd, a, argv[0], func(c *client.Client, id string) error {
-				var accountID string
-				var err error
-				if account != "" {
-					if accountID, err = accounts.find(cmd, c, account); err != nil {
-						return err
-					}
-				}
-				out, err := client.Post[v1.Checkout](cmd.Context(), c, "/checkouts", v1.CheckoutIn{SafeID: id, AccountID: accountID, Reason: reason, SessionID: session, Emergency: emergency})
+			if err := warnOfEmergency(cmd, emergency, reason); err != nil {
+				return err
+			}
+			return a.within(cmd, place{argv[0], account, ""}, emergency, func(c *client.Client, at place) error {
+				out, err := client.Post[v1.Checkout](cmd.Context(), c, "/checkouts", v1.CheckoutIn{SafeID: at.safe, AccountID: at.account, Reason: reason, SessionID: session, Emergency: emergency})
 				if err != nil {
 					return err
 				}
@@ -218,7 +214,7 @@ func (a *app) checkoutCommand() *cobra.Command {
 	cmd.Flags().StringVar(&account, "account", "", "id or slug, where the Safe has several")
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	cmd.Flags().StringVar(&session, "session", "", "id of an open session of yours: the checkout ends with it")
-	cmd.Flags().BoolVar(&emergency, "emergency", false, "break-glass: without an approval, if you are named for it; needs --reason, alerts whoever answers for the Safe")
+	cmd.Flags().BoolVar(&emergency, "emergency", false, emergencyUsage)
 	cmd.AddCommand(a.extendCommand(), &cobra.Command{
 		Use: "return ID", Short: "Give a credential back", Args: args(cobra.ExactArgs(1)),
 		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {

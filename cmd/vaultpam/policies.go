@@ -180,12 +180,12 @@ func or(s, otherwise string) string {
 
 // canCommand asks for a decision. A refusal is an answer, and exits 4.
 func (a *app) canCommand() *cobra.Command {
-	var user, at, from, action, resource string
+	var in v1.AccessDecisionIn
+	var at, resource string
 	cmd := &cobra.Command{
 		Use: "can SAFE", Aliases: []string{"access-decisions"}, Short: "Try an access decision, and learn why", Args: args(cobra.ExactArgs(1)),
 		Long: "Say whether somebody would get through a Safe's door, and why, rule by rule: by the function that decides on real attempts. Without --user it is about you. It exits 0 for an allowance and 4 for anything else.",
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			in := v1.AccessDecisionIn{UserID: user, SourceIP: from, Action: action}
 			if at != "" {
 				t, err := time.Parse(time.RFC3339, at)
 				if err != nil {
@@ -223,11 +223,12 @@ func (a *app) canCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&user, "user", "", "user id; default: yourself")
+	cmd.Flags().StringVar(&in.UserID, "user", "", "user id; default: yourself")
 	cmd.Flags().StringVar(&at, "at", "", "a time, RFC 3339; default: now")
-	cmd.Flags().StringVar(&from, "from", "", "the client's address")
-	cmd.Flags().StringVar(&action, "action", "launch", "launch or check_out")
+	cmd.Flags().StringVar(&in.SourceIP, "from", "", "the client's address")
+	cmd.Flags().StringVar(&in.Action, "action", "launch", "launch or check_out")
 	cmd.Flags().StringVar(&resource, "resource", "", "id or slug; default: all of the Safe's")
+	cmd.Flags().BoolVar(&in.Emergency, "emergency", false, "by break-glass")
 	return cmd
 }
 
@@ -241,6 +242,8 @@ func tellObligations(d v1.AccessDecision) string {
 			out += ", after authenticating again"
 		case "mfa":
 			out += ", with a second factor"
+		case "reason":
+			out += ", with a reason"
 		}
 	}
 	return out

@@ -249,7 +249,7 @@ func previewOf(p rulebook.Preview) v1.PolicyPreview {
 
 func (a *API) postAccessDecision(ctx context.Context, actor pam.Actor, in *withBody[v1.AccessDecisionIn]) (*answer[v1.AccessDecision], error) {
 	b := in.Body
-	h := rulebook.Hypothesis{User: pam.UserID(b.UserID), Safe: pam.SafeID(b.SafeID), Resource: pam.ResourceID(b.ResourceID), At: timeOf(b.At)}
+	h := rulebook.Hypothesis{User: pam.UserID(b.UserID), Safe: pam.SafeID(b.SafeID), Resource: pam.ResourceID(b.ResourceID), At: timeOf(b.At), Emergency: b.Emergency}
 	if b.Action == "check_out" {
 		h.Action = policy.CredentialReveal
 	}
@@ -276,7 +276,9 @@ func decisionOf(d rulebook.Answer) v1.AccessDecision {
 		Decision: string(d.Effect), Rule: d.Decider(&d.Question), Message: d.Refusal(&d.Question), Obligations: []v1.Obligation{}, Reasons: make([]v1.RuleReason, 0, len(d.Reasons)),
 	}
 	if d.Effect != policy.Deny {
-		if d.Approvers > 0 {
+		if d.Question.Emergency {
+			out.Obligations = append(out.Obligations, v1.Obligation{Kind: "reason"})
+		} else if d.Approvers > 0 {
 			out.Obligations = append(out.Obligations, v1.Obligation{Kind: "approval", Approvers: d.Approvers, MaxSeconds: d.MaxSeconds, AutoExpire: d.AutoExpire})
 		}
 		if d.Again {

@@ -84,9 +84,9 @@ type Store interface {
 	// LaunchSession stores a session that waits for its user to connect.
 	LaunchSession(ctx context.Context, org pam.OrgID, s session.Session, letters []pam.Outgoing, events ...audit.Entry) error
 	// EmergencyLaunch returns the oldest session by break-glass that waits for
-	// this user; org and ref (a Safe's id or slug) narrow it when they are not
-	// empty. "" when none does.
-	EmergencyLaunch(ctx context.Context, user pam.UserID, org pam.OrgID, ref string, now time.Time) (pam.OrgID, pam.SessionID, error)
+	// this user; org, and what want names, narrow it when they are not empty.
+	// "" when none does.
+	EmergencyLaunch(ctx context.Context, user pam.UserID, org pam.OrgID, want Want, now time.Time) (pam.OrgID, pam.SessionID, error)
 	// LaunchedSession returns the oldest session that waits for this user at
 	// this binding, "" when none does.
 	LaunchedSession(ctx context.Context, org pam.OrgID, s session.Session, now time.Time) (pam.SessionID, error)
@@ -104,6 +104,9 @@ type Store interface {
 	CheckoutByID(ctx context.Context, org pam.OrgID, id pam.CheckoutID) (checkout.Checkout, error)
 	// ExtendCheckout is a Conflict unless c is out and as it was read.
 	ExtendCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, until time.Time, e audit.Entry) error
+	// CheckoutStandings reads what checkouts that are out rest on, of all
+	// organizations, in the order of organization and id, after these.
+	CheckoutStandings(ctx context.Context, org pam.OrgID, id pam.CheckoutID, now time.Time, limit int) ([]CheckoutStanding, error)
 	// CheckIn ends a checkout that is out; else it is a Conflict.
 	CheckIn(ctx context.Context, org pam.OrgID, id pam.CheckoutID, by pam.UserID, why checkout.Cause, at time.Time, e audit.Entry) error
 }
@@ -200,6 +203,8 @@ type Want struct {
 	Command                 string // the only one that is to be run; "" for anything else
 	Cols, Rows              uint16 // of the terminal; 0 without one
 	Emergency               bool   // by break-glass: without an approval, for those who are named for it
+
+	org pam.OrgID // of the launched session; "" without one
 }
 
 // Rules are the Safe's controls that the edge has to apply.
@@ -218,7 +223,8 @@ type Broker struct {
 	wake chan struct{} // one slot: a change touched a live session
 	// blind says since when the policies of an organization cannot be read. It
 	// belongs to Run.
-	blind map[pam.OrgID]time.Time
+	blind  map[pam.OrgID]time.Time
+	recall recall // of checkouts; belongs to RunRecall
 
 	mu       sync.Mutex // guards what follows
 	live     map[pam.SessionID]*Live
@@ -230,7 +236,7 @@ type Broker struct {
 // New makes a Broker. It does no I/O; Run must be running for sessions to be
 // cut.
 func New(d Deps) *Broker {
-	return &Broker{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1), blind: map[pam.OrgID]time.Time{}, live: map[pam.SessionID]*Live{}}
+	return &Broker{Deps: d, node: d.IDs.New("node_"), wake: make(chan struct{}, 1), blind: map[pam.OrgID]time.Time{}, recall: recall{blind: map[pam.OrgID]time.Time{}}, live: map[pam.SessionID]*Live{}}
 }
 
 // Node names this process in the sessions that it serves.

@@ -68,7 +68,7 @@ func (b *Broker) launched(ctx context.Context, actor pam.Actor, want Want) (Want
 	if want.Session == "" {
 		// An emergency is declared at the launch, where a reason is asked for; a
 		// native client only takes it over.
-		of, id, err := b.Store.EmergencyLaunch(ctx, actor.User, cmp.Or(actor.Org, actor.Only), want.Safe, b.Clock.Now())
+		of, id, err := b.Store.EmergencyLaunch(ctx, actor.User, cmp.Or(actor.Org, actor.Only), want, b.Clock.Now())
 		if err != nil || id == "" {
 			return want, pam.Wrap(op, err)
 		}
@@ -86,7 +86,7 @@ func (b *Broker) launched(ctx context.Context, actor pam.Actor, want Want) (Want
 		return want, pam.Errorf(pam.Conflict, op, "This session is over: launch a new one.")
 	}
 	want.Safe, want.Resource, want.Account, want.Reason = string(s.SafeID), string(s.ResourceID), string(s.AccountID), s.Reason
-	want.Emergency = s.Emergency
+	want.Emergency, want.org = s.Emergency, org
 	return want, nil
 }
 

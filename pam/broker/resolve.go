@@ -42,6 +42,14 @@ func (p place) grant() *policy.Grant {
 // resolve finds the Safe and the binding that want means to actor. It runs
 // after authentication only, and knows nothing that actor may not know.
 func (b *Broker) resolve(ctx context.Context, actor pam.Actor, want Want, action policy.Action) (place, error) {
+	if want.org != "" && want.org != actor.Org {
+		// The launch says which organization a native client means.
+		in, err := b.Actors.ActorFor(ctx, actor, want.org)
+		if err != nil {
+			return place{actor: actor}, err
+		}
+		actor = in
+	}
 	p, err := b.enter(ctx, actor, want.Safe, action, want.Emergency)
 	if err != nil {
 		return p, err

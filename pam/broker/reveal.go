@@ -68,6 +68,9 @@ func (b *Broker) CheckOut(ctx context.Context, actor pam.Actor, want CheckOutWan
 		Exclusive: p.safe.Checkout.Exclusive, Emergency: want.Emergency, Session: want.Session, Grant: p.decision.Grant,
 		SafeName: p.safe.Name, AccountName: p.account.Name, UserName: p.actor.Name,
 	}
+	if p.actor.From.IsValid() {
+		out.ClientIP = p.actor.From.String()
+	}
 	m := map[string]any{
 		"safe_id": string(p.safe.ID), "safe": p.safe.Name, "checkout_id": string(out.ID), "version": sealed.Version, "kind": string(sealed.Kind),
 		"decision": "allow", "rule": p.decision.Decider(&p.question),

@@ -56,6 +56,7 @@ func (b *Broker) Run(ctx context.Context) {
 // Changed hears of a committed change; subscribe it to the store. It does not
 // block.
 func (b *Broker) Changed(c pam.Change) {
+	b.recall.changed(c.Subject)
 	b.mu.Lock()
 	touched := false
 	for id, l := range b.live {

@@ -57,6 +57,7 @@ type Checkout struct {
 	Extensions int           // how often its time was extended
 	Session    pam.SessionID // with whose end it ends; "" none
 	Grant      pam.GrantID   // with whose end it ends; "" none
+	ClientIP   string        // that it was asked for from; "" not known
 	// As the store joined them, "" for what is gone: for lists.
 	SafeName, AccountName, UserName string
 }
@@ -76,9 +77,16 @@ const (
 	GrantEnded      Cause = "grant_ended"
 	MembershipEnded Cause = "membership_ended" // of the organization
 	AccessRemoved   Cause = "access_removed"   // to the Safe
-	BindingRemoved  Cause = "binding_removed"  // or the Safe itself, or its checkouts
+	BindingRemoved  Cause = "binding_removed"  // or the Safe itself
 	SafeLocked      Cause = "safe_locked"
 	NotOpened       Cause = "not_opened" // nothing was revealed
+
+	SwitchedOff       Cause = "checkout_off"       // the Safe's checkouts
+	HoursOver         Cause = "hours_over"         // the Safe's valid hours
+	CredentialExpired Cause = "credential_expired" // the time for which the Safe's credentials may be used
+	PolicyDenied      Cause = "policy_denied"
+	ApprovalNeeded    Cause = "approval_needed"    // and there is none
+	Unconfirmed       Cause = "access_unconfirmed" // nobody could tell any more whether it may go on
 )
 
 // Due is a checkout that is to end, and why.
@@ -125,6 +133,7 @@ type Store interface {
 	// ExtendCheckout sets the end of a checkout that is out and was extended so
 	// often as c says; else it is a Conflict.
 	ExtendCheckout(ctx context.Context, org pam.OrgID, c Checkout, until time.Time, e audit.Entry) error
-	// DueCheckouts lists checkouts of all organizations that are to end now.
+	// DueCheckouts lists checkouts of all organizations whose time is over, or
+	// whose session.
 	DueCheckouts(ctx context.Context, now time.Time, limit int) ([]Due, error)
 }

@@ -84,18 +84,22 @@ func (s *Service) CheckIn(ctx context.Context, a pam.Actor, id pam.CheckoutID) (
 	if c.User != a.User {
 		why = Forced
 	}
-	if err := s.store.CheckIn(ctx, a.Org, id, a.User, why, now, CheckedIn(s.scribe, a, c, why)); err != nil {
+	if err := s.store.CheckIn(ctx, a.Org, id, a.User, why, now, CheckedIn(s.scribe, a, c, why, "")); err != nil {
 		return Checkout{}, pam.Wrap(op, err)
 	}
 	c.Status, c.CheckedInAt, c.CheckedInBy, c.Cause = Available, now, a.User, why
 	return c, nil
 }
 
-// CheckedIn is the event of a check-in.
-func CheckedIn(s *audit.Scribe, a pam.Actor, c Checkout, why Cause) audit.Entry {
+// CheckedIn is the event of a check-in. rule is what decided on it, "" if
+// nothing did.
+func CheckedIn(s *audit.Scribe, a pam.Actor, c Checkout, why Cause, rule string) audit.Entry {
 	m := map[string]any{"checkout_id": string(c.ID), "safe_id": string(c.Safe), "user_id": string(c.User), "forced": why == Forced, "cause": string(why)}
 	if c.Emergency {
 		m["emergency"] = true
+	}
+	if rule != "" {
+		m["rule"] = rule
 	}
 	return s.Entry(a, audit.CredentialCheckedIn, audit.Party{Type: "account", ID: string(c.Account), Name: c.Username}, m)
 }
@@ -103,14 +107,15 @@ func CheckedIn(s *audit.Scribe, a pam.Actor, c Checkout, why Cause) audit.Entry 
 // dueAtOnce bounds one turn of EndDue.
 const dueAtOnce = 100
 
-// EndDue checks in what is to end: whose time, session, grant or access is
-// over. One that cannot be ended does not keep the others.
+// EndDue checks in what is to end by itself: whose time is over, or whose
+// session. One that cannot be ended does not keep the others. What has lost
+// its ground is the broker's, which asks for a decision.
 func (s *Service) EndDue(ctx context.Context) error {
 	now := s.clock.Now()
 	due, err := s.store.DueCheckouts(ctx, now, dueAtOnce)
 	errs := []error{err}
 	for _, d := range due {
-		err := s.store.CheckIn(ctx, d.Org, d.ID, "", d.Why, now, CheckedIn(s.scribe, pam.Actor{Org: d.Org, Token: pam.SystemToken}, d.Checkout, d.Why))
+		err := s.store.CheckIn(ctx, d.Org, d.ID, "", d.Why, now, CheckedIn(s.scribe, pam.Actor{Org: d.Org, Token: pam.SystemToken}, d.Checkout, d.Why, ""))
 		if !pam.Is(err, pam.Conflict) { // somebody was quicker
 			errs = append(errs, err)
 		}

@@ -162,6 +162,72 @@ func TestEveryDoorBeforeThePolicies(t *testing.T) {
 	golden(t, "testdata/doors.txt", strings.Join(lines, "\n"))
 }
 
+// TestEmergencySkipsTheApprovalAndNothingElse prints what an emergency comes to
+// for those who are named and those who are not.
+func TestEmergencySkipsTheApprovalAndNothingElse(t *testing.T) {
+	two := JIT{Approvers: 2}
+	doors := []struct {
+		name  string
+		c     Controls
+		specs []Spec
+	}{
+		{"open", Controls{}, nil},
+		{"step-up", Controls{StepUp: true}, nil},
+		{"approval", Controls{Approvers: 2}, nil},
+		{"asked", Controls{}, []Spec{{Action: RequireApproval, JIT: two}}},
+		{"factor", Controls{}, []Spec{{Action: RequireApproval, JIT: two, Conditions: Conditions{MFARequired: true}}}},
+		{"denied", Controls{}, []Spec{{Action: Deny}}},
+		{"elsewhere", Controls{}, []Spec{{Action: Allow, Conditions: elsewhere}}},
+		{"hours", Controls{Hours: &Week{}}, nil},
+		{"expired", Controls{Expires: monday}, nil},
+		{"locked", Controls{Locked: true}, nil},
+		{"no checkout", Controls{}, nil},
+	}
+	var b strings.Builder
+	b.WriteString("# a: allow; s: authenticate again; f: a second factor; b: both of these; 2: so many must approve. Refused by: m membership, c checkout, l lock, h valid hours, x expiry, p policies.\n")
+	b.WriteString("# Columns: what is in the way. In each: authenticated long ago, just now, and long ago for a launch that was declared before.\n")
+	fmt.Fprintf(&b, "%-21s %-15s %-9s %-5s", "action", "organization", "safe", "named")
+	for _, d := range doors {
+		b.WriteString(" " + d.name)
+	}
+	b.WriteString("\n")
+	for _, action := range []Action{SessionLaunch, CredentialReveal, RequestCreate} {
+		for _, role := range append([]pam.Role{""}, pam.Roles...) {
+			for _, in := range []pam.SafeRole{"", pam.SafeOperator} {
+				for _, named := range []bool{false, true} {
+					fmt.Fprintf(&b, "%-21s %-15s %-9s %-5s", action, or(string(role), "outsider"), or(string(in), "none"), map[bool]string{true: "yes", false: "no"}[named])
+					for _, door := range doors {
+						q := Question{Action: action, User: "usr_1", Role: role, SafeRole: in, Safe: door.c, At: monday, From: netip.MustParseAddr("10.0.0.1"), Emergency: true}
+						q.Safe.Checkout = door.name != "no checkout"
+						if named {
+							q.Safe.BreakGlass = []pam.UserID{"usr_0", "usr_1"}
+						}
+						for _, s := range door.specs {
+							q.Rules = append(q.Rules, rule(t, s))
+						}
+						var cell string
+						for _, shown := range []struct{ fresh, declared bool }{{}, {fresh: true}, {declared: true}} {
+							q.Fresh, q.Declared = shown.fresh, shown.declared
+							d := Evaluate(&q)
+							cell += map[Step]string{
+								Membership: "m", CheckoutOff: "c", Lock: "l", ValidHours: "h", Expiry: "x", Policies: "p", Approval: fmt.Sprint(d.Approvers), Passed: "a",
+								StepUpNow: map[bool]string{true: "b", false: map[bool]string{true: "s", false: "f"}[d.Again]}[d.Again && d.Factor],
+							}[d.Step]
+						}
+						fmt.Fprintf(&b, " %-*s", len(door.name), cell)
+					}
+					b.WriteString("\n")
+				}
+			}
+		}
+	}
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	golden(t, "testdata/emergency.txt", strings.Join(lines, "\n"))
+}
+
 func TestGrantCountsInItsTimeAlone(t *testing.T) {
 	g := Grant{ID: "gnt_1", Approvers: 1, Starts: monday, Ends: monday.Add(time.Hour)}
 	for offset, want := range map[time.Duration]Effect{-time.Microsecond: Deny, 0: Allow, time.Hour - time.Microsecond: Allow, time.Hour: Deny} {

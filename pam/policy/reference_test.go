@@ -63,7 +63,12 @@ func slowly(a asked) string {
 	}
 	mayAsRole := Allowed(a.Action, Facts{Role: a.Role, SafeRole: a.SafeRole})
 	mayAsGranted := granted && a.Role != pam.Auditor && slices.Contains(pam.Roles, a.Role)
-	if !mayAsRole && !mayAsGranted {
+	may := mayAsRole || mayAsGranted
+	if a.Emergency {
+		// In an emergency, those whom a manager has named, and nobody else.
+		may = slices.Contains(a.Safe.BreakGlass, a.User) && slices.Contains(pam.Roles, a.Role) && a.Role != pam.Auditor
+	}
+	if !may {
 		return "deny: membership"
 	}
 	if a.Action == CredentialReveal && !a.Safe.Checkout {
@@ -109,10 +114,11 @@ func slowly(a asked) string {
 			factor = factor || p.Conditions.MFARequired
 		}
 	}
-	if need > agreed {
+	if need > agreed && !a.Emergency { // which skips the approval, and nothing else
 		return fmt.Sprintf("require_approval: %d", need)
 	}
-	if !a.Live && (factor && !a.Factor || a.Safe.StepUp && !a.Fresh) {
+	again := a.Safe.StepUp || a.Emergency && !a.Declared // whoever declared it has shown it then
+	if !a.Live && (factor && !a.Factor || again && !a.Fresh) {
 		return "step up"
 	}
 	return "allow"
@@ -307,6 +313,10 @@ var someQuestion = rapid.Custom(func(t *rapid.T) asked {
 			Checkout: rapid.IntRange(0, 3).Draw(t, "checkout") > 0,
 		},
 	}
+	if a.Emergency = rapid.IntRange(0, 3).Draw(t, "emergency") == 0; a.Emergency {
+		a.Declared = rapid.Bool().Draw(t, "declared")
+	}
+	a.Safe.BreakGlass = some(t, "named", someUsers)
 	if rapid.IntRange(0, 5).Draw(t, "expires") == 0 {
 		a.Safe.Expires = someTime.Draw(t, "expiry")
 	}

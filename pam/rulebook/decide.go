@@ -12,12 +12,13 @@ import (
 
 // Hypothesis asks what would happen.
 type Hypothesis struct {
-	User     pam.UserID // "": the actor
-	Safe     pam.SafeID
-	Action   policy.Action  // "": SessionLaunch
-	Resource pam.ResourceID // "": all that the Safe binds
-	At       time.Time      // zero: now
-	From     netip.Addr     // not valid: the actor's own address, where they ask about themselves
+	User      pam.UserID // "": the actor
+	Safe      pam.SafeID
+	Action    policy.Action  // "": SessionLaunch
+	Resource  pam.ResourceID // "": all that the Safe binds
+	At        time.Time      // zero: now
+	From      netip.Addr     // not valid: the actor's own address, where they ask about themselves
+	Emergency bool           // by break-glass
 }
 
 // Answer is a decision and what every rule says to it.
@@ -54,7 +55,7 @@ func (s *Service) Decide(ctx context.Context, a pam.Actor, h Hypothesis) (Answer
 	if err != nil {
 		return Answer{}, pam.Wrap(op, err)
 	}
-	if !policy.Allowed(policy.PolicyTry, policy.Of(a, "")) && !policy.Allowed(policy.SafeSee, policy.Of(a, sub.SafeRole)) && !sub.Safe.Requestable {
+	if !policy.Allowed(policy.PolicyTry, policy.Of(a, "")) && !sub.visible(a, h.Emergency) {
 		return Answer{}, &pam.Error{Kind: pam.NotFound, Op: op}
 	}
 	if !own && sub.Role == "" {
@@ -71,6 +72,13 @@ func (s *Service) Decide(ctx context.Context, a pam.Actor, h Hypothesis) (Answer
 		q.Fresh, q.Factor = a.Fresh(now), a.SecondFactor
 	}
 	return explain(q, sub), nil
+}
+
+// visible says whether the actor, who is the subject, knows that there is such
+// a Safe. As at the door, whoever is named for its emergencies does in one.
+func (sub Subject) visible(a pam.Actor, emergency bool) bool {
+	return policy.Allowed(policy.SafeSee, policy.Of(a, sub.SafeRole)) || sub.Safe.Requestable || len(sub.Grants) > 0 ||
+		emergency && slices.Contains(sub.Safe.BreakGlass, a.User)
 }
 
 // Verdict says what a launch by a user would come to at a time, from an address
@@ -123,6 +131,6 @@ func (sub Subject) question(op string, h Hypothesis, rules policy.Set) (policy.Q
 	}
 	return policy.Question{
 		Action: h.Action, User: h.User, Groups: slices.Clone(sub.Groups), Role: sub.Role, SafeRole: sub.SafeRole, Grants: sub.Grants, Safe: sub.Safe,
-		Rules: rules, Types: policy.TypesOf(types...), From: h.From, At: h.At,
+		Rules: rules, Types: policy.TypesOf(types...), From: h.From, At: h.At, Emergency: h.Emergency,
 	}, nil
 }

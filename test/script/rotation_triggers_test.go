@@ -74,6 +74,60 @@ func TestSecretThatWasSeenIsWorthNothingAfterwards(t *testing.T) {
 	}
 }
 
+// at names an account of the place's Safe to a native client.
+func (l *lives) at(owner *caller, account string) string {
+	for _, b := range read[v1.Safe](owner.call("GET", "/safes/"+l.safe, nil)).Bindings {
+		if b.AccountID == account {
+			return l.safe + "+" + account + "@" + b.ResourceID
+		}
+	}
+	return l.safe
+}
+
+// A password or key that a session has used is worth nothing once the session
+// is over, where the Safe says so; and the next session has the new one.
+func TestSecretThatASessionUsedIsWorthNothingAfterwards(t *testing.T) {
+	t.Parallel()
+	p := startServer(t)
+	owner := p.owner()
+	for _, key := range []bool{false, true} {
+		l := sshPlace(t, key)
+		l.place(owner)
+		session := func(command string) *sshRun { return p.runSSH(ownerEmail+"+"+l.at(owner, l.account), command) }
+		if ssh := session("id -un"); ssh.wait() != 0 || strings.TrimSpace(ssh.out.String()) != l.username {
+			t.Fatalf("%s: %s%s", l.name, ssh.out, ssh.errs)
+		}
+		if n := len(l.rotations(owner, "")); n != 0 {
+			t.Fatalf("%s: %d rotations that the Safe does not ask for", l.name, n)
+		}
+		owner.call("PATCH", "/safes/"+l.safe, map[string]any{"rotation": map[string]any{"after_session": true}}).want(http.StatusOK)
+		seen := l.first()
+		for range 2 {
+			if !l.logsIn(seen) {
+				t.Fatalf("%s: what the session is to use does not log in", l.name)
+			}
+			done := len(l.rotations(owner, "&state=done"))
+			ssh := session("echo working; sleep 1; echo done")
+			ssh.prints("working")
+			if n := len(l.rotations(owner, "")); n != done {
+				t.Errorf("%s: rotated while the session runs", l.name)
+			}
+			if ssh.wait() != 0 || !strings.Contains(ssh.out.String(), "done") {
+				t.Fatalf("%s: %s%s", l.name, ssh.out, ssh.errs)
+			}
+			eventually(t, time.Minute, l.name+": it is rotated after the session", func() bool {
+				time.Sleep(50 * time.Millisecond)
+				return len(l.rotations(owner, "&state=done")) > done
+			})
+			l.over(t, owner, "after_session")
+			if l.logsIn(seen) {
+				t.Errorf("%s: what the session used still logs in", l.name)
+			}
+			seen = l.reveal(t, owner)
+		}
+	}
+}
+
 // A value that was changed elsewhere is taken over once it was seen to log in,
 // and one that does not changes nothing.
 func TestValueThatWasChangedElsewhereIsVerified(t *testing.T) {
