@@ -83,6 +83,10 @@ func (h *holder) carry(ctx context.Context, near net.Conn, target string) {
 // it was asked and the server does not know.
 func (h *holder) kills(t testing.TB, p *proc, moment func() bool, do func()) {
 	t.Helper()
+	select {
+	case <-h.held: // a second connection had come to the moment before
+	default:
+	}
 	h.when.Store(&moment)
 	do()
 	select {
