@@ -54,6 +54,8 @@ func (s *Service) Sweep(ctx context.Context, a pam.Actor, id pam.AccountID) (Swe
 	if len(places) == 0 {
 		return Sweep{}, pam.Errorf(pam.Conflict, op, "No users are made of this account.")
 	}
+	ctx, cancel := context.WithTimeout(ctx, 2*listFor)
+	defer cancel()
 	var out Sweep
 	for _, l := range places {
 		if err := s.sweep(ctx, a, l, &out); err != nil {
@@ -83,6 +85,9 @@ func (s *Service) SweepAll(ctx context.Context) error {
 			return pam.Wrap(op, err)
 		}
 		for _, m := range page {
+			if ctx.Err() != nil {
+				return nil
+			}
 			places, err := s.Store.LeasePlaces(ctx, m.Org, m.Account)
 			if err != nil {
 				return pam.Wrap(op, err)
