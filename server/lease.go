@@ -116,12 +116,13 @@ func or(given, standard []string) []string {
 }
 
 // What is said where the account says nothing: docs/ephemeral.md explains it.
+// Nothing is ever reassigned to who runs this: a view or a function acts with
+// the rights of its owner, and whoever made it would have waited for them.
 var (
 	pgCreate = []string{`CREATE ROLE {{name}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires_at}}`}
 	pgRevoke = []string{
 		`ALTER ROLE {{name}} NOLOGIN`,
 		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'`,
-		`REASSIGN OWNED BY {{name}} TO CURRENT_USER`,
 		`DROP OWNED BY {{name}}`,
 		`DROP ROLE {{name}}`,
 	}
