@@ -55,6 +55,28 @@ func (s *Server) revokeLeases(ctx context.Context) error {
 	}
 }
 
+// sweepEvery is how often targets are asked for users that no lease knows.
+const sweepEvery = time.Hour
+
+// sweepLeases asks them, for the first time when the vault is open: users are
+// forgotten where a backup was restored, which is followed by a start.
+func (s *Server) sweepLeases(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var swept time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if now := s.clock.Now(); now.Sub(swept) >= sweepEvery && !s.vault.Status().Sealed {
+			swept = now
+			s.try(ctx, "look for leftover users", s.leases.SweepAll)
+		}
+	}
+}
+
 // leaseMetrics are read from the database when they are asked for.
 func (s *Server) leaseMetrics() []prometheus.Collector {
 	gauge := func(name, help string, pick func(open, stuck int64) int64) prometheus.Collector {
@@ -94,12 +116,13 @@ func or(given, standard []string) []string {
 }
 
 // What is said where the account says nothing: docs/ephemeral.md explains it.
+// Nothing is ever reassigned to who runs this: a view or a function acts with
+// the rights of its owner, and whoever made it would have waited for them.
 var (
 	pgCreate = []string{`CREATE ROLE {{name}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires_at}}`}
 	pgRevoke = []string{
 		`ALTER ROLE {{name}} NOLOGIN`,
 		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'`,
-		`REASSIGN OWNED BY {{name}} TO CURRENT_USER`,
 		`DROP OWNED BY {{name}}`,
 		`DROP ROLE {{name}}`,
 	}

@@ -345,6 +345,7 @@ func (s *Server) serve(ctx context.Context) error {
 	background.run("webhooks", s.webhooks.Run)
 	background.run("rotations", s.rotations.Run)
 	background.run("leases", s.revokeLeases)
+	background.run("leftover users", s.sweepLeases)
 	background.run("memory", giveBack)
 	background.run("vault", s.reopen)
 	background.run("seal", s.renew)

@@ -31,14 +31,18 @@ func (db *DB) CreateLease(ctx context.Context, org pam.OrgID, l lease.Lease, lim
 		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET version = version WHERE org_id = ? AND account_id = ?`, org, l.Account); err != nil {
 			return err
 		}
-		n, err := one(ctx, tx, scalar[int64], `SELECT COUNT(*) FROM leases WHERE org_id = ? AND state IN `+openLeases, org)
-		if err != nil {
+		var n, same int64
+		if _, err := one(ctx, tx, func(r row) (struct{}, error) { return struct{}{}, r.Scan(&n, &same) },
+			`SELECT COUNT(*), COALESCE(SUM(CASE WHEN username = ? THEN 1 ELSE 0 END), 0) FROM leases WHERE org_id = ? AND state IN `+openLeases, l.Username, org); err != nil {
 			return err
 		}
-		if n >= int64(limit) {
+		switch {
+		case same > 0:
+			return &pam.Error{Kind: pam.Conflict}
+		case n >= int64(limit):
 			return pam.Errorf(pam.TooMany, "", "The organization has %d users at targets already.", n)
 		}
-		_, err = tx.exec(ctx, `INSERT INTO leases (org_id, lease_id, account_id, account_name, resource_id, admin_account_id, safe_id, user_id, checkout_id, username, spec, state, attempts, problem,
+		_, err := tx.exec(ctx, `INSERT INTO leases (org_id, lease_id, account_id, account_name, resource_id, admin_account_id, safe_id, user_id, checkout_id, username, spec, state, attempts, problem,
 				created_at, expires_at, updated_at, next_at, fence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0)`,
 			org, l.ID, l.Account, l.Name, l.Resource, l.Admin, l.Safe, l.User, l.Checkout, l.Username, asJSON(l.Spec), l.State,
 			micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.UpdatedAt), micros(l.NextAt))

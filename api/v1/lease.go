@@ -19,3 +19,10 @@ type Lease struct {
 	ExpiresAt   time.Time `json:"expires_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 }
+
+// LeaseSweep is what a look for leftover users came to.
+type LeaseSweep struct {
+	Found   []Lease  `json:"found" doc:"Users that no lease knew, with the leases that drop them now"`
+	Waiting []string `json:"waiting" doc:"Users that were made here, that no lease knows and whose time is not over"`
+	Foreign []string `json:"foreign" doc:"Users that are named like ours and were made elsewhere; they are left alone"`
+}

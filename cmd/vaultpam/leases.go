@@ -38,6 +38,12 @@ func (a *app) leasesCommand() *cobra.Command {
 			l, err := client.Post[v1.Lease](cmd.Context(), c, "/leases/"+url.PathEscape(argv[0])+"/revoke", nil)
 			return one(cmd, a, l, err)
 		}),
+	}, &cobra.Command{
+		Use: "sweep ACCOUNT", Short: "Look for users at the account's targets that no lease knows, and drop what was made here and is over", Args: args(cobra.ExactArgs(1)),
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
+			s, err := client.Post[v1.LeaseSweep](cmd.Context(), c, "/accounts/"+url.PathEscape(argv[0])+"/sweep", nil)
+			return one(cmd, a, s, err)
+		}),
 	})
 	return cmd
 }

@@ -41,3 +41,8 @@ func (a *API) revokeLease(ctx context.Context, actor pam.Actor, in *ByID) (*answ
 	l, err := a.Leases.Revoke(ctx, actor, pam.LeaseID(in.ID))
 	return reply(leaseOf(l), err)
 }
+
+func (a *API) sweepLeases(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.LeaseSweep], error) {
+	s, err := a.Leases.Sweep(ctx, actor, pam.AccountID(in.ID))
+	return reply(v1.LeaseSweep{Found: append([]v1.Lease{}, each(s.Found, leaseOf)...), Waiting: append([]string{}, s.Waiting...), Foreign: append([]string{}, s.Foreign...)}, err)
+}

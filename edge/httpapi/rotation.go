@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"time"
 
@@ -168,20 +167,16 @@ func (a *API) healthOf(h rotation.Health) v1.CredentialHealth {
 func (a *API) listCredentialHealth(ctx context.Context, actor pam.Actor, in *struct {
 	Page
 	AccountID string `query:"account_id" maxLength:"64"`
-	Flag      string `query:"flag" enum:"old,unused,shared,weak,never_rotated,refused,stuck" doc:"Only those that have it; a page may be short, then"`
+	Flag      string `query:"flag" enum:"old,unused,shared,weak,never_rotated,refused,stuck" doc:"Only those that have it"`
 },
 ) (*listOf[v1.CredentialHealth], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.Rotations.Health(ctx, actor, rotation.HealthQuery{Account: pam.AccountID(in.AccountID), After: pam.AccountID(after), Limit: in.limit() + 1})
+	rows, err := a.Rotations.Health(ctx, actor, rotation.HealthQuery{Account: pam.AccountID(in.AccountID), Flag: in.Flag, After: pam.AccountID(after), Limit: in.limit() + 1})
 	if err != nil {
 		return nil, err
 	}
-	out := newList("/credential-health", given("account_id", in.AccountID, "flag", in.Flag), in.Page, rows, rotation.Health.Cursor, a.healthOf)
-	if in.Flag != "" {
-		out.Body = slices.DeleteFunc(out.Body, func(h v1.CredentialHealth) bool { return !slices.Contains(h.Flags, in.Flag) })
-	}
-	return out, nil
+	return newList("/credential-health", given("account_id", in.AccountID, "flag", in.Flag), in.Page, rows, rotation.Health.Cursor, a.healthOf), nil
 }

@@ -147,6 +147,7 @@ const (
 	SSHCACreated               Type = "SSH_CA_CREATED"
 	SSHCARemoved               Type = "SSH_CA_REMOVED"
 	LeaseCreated               Type = "LEASE_CREATED"
+	LeaseFound                 Type = "LEASE_FOUND"
 	LeaseRevocationStarted     Type = "LEASE_REVOCATION_STARTED"
 	LeaseRevoked               Type = "LEASE_REVOKED"
 	LeaseRevocationFailed      Type = "LEASE_REVOCATION_FAILED"
@@ -337,6 +338,7 @@ var Catalogue = []Spec{
 	{SSHCACreated, title(SSHCACreated), "credential"},
 	{SSHCARemoved, title(SSHCARemoved), "credential"},
 	{LeaseCreated, title(LeaseCreated), "credential"},
+	{LeaseFound, title(LeaseFound), "credential"},
 	{LeaseRevocationStarted, title(LeaseRevocationStarted), "credential"},
 	{LeaseRevoked, title(LeaseRevoked), "credential"},
 	{LeaseRevocationFailed, title(LeaseRevocationFailed), "credential"},

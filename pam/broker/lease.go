@@ -106,7 +106,7 @@ func (b *Broker) typesAt(ctx context.Context, p place) ([]pam.Protocol, error) {
 
 // CreateUser implements lease.Door.
 func (b *Broker) CreateUser(ctx context.Context, l lease.Lease, password secret.Value) error {
-	return pam.Wrap("create user at target", b.atMaker(ctx, l, "create", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
+	return pam.Wrap("create user at target", b.atMaker(ctx, system(l.Org), l, "create", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
 		return m.Create(ctx, conn, r, as, NewUser{Name: l.Username, Password: password, ExpiresAt: l.ExpiresAt, Spec: l.Spec})
 	}))
 }
@@ -120,7 +120,7 @@ func (b *Broker) DropUser(ctx context.Context, l lease.Lease) error {
 	if err != nil || !there {
 		return pam.Wrap(op, err)
 	}
-	dropped := b.atMaker(ctx, l, "drop", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
+	dropped := b.atMaker(ctx, system(l.Org), l, "drop", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
 		return m.Drop(ctx, conn, r, as, NewUser{Name: l.Username, ExpiresAt: l.ExpiresAt, Spec: l.Spec})
 	})
 	if there, err = b.has(ctx, l); err != nil {
@@ -135,8 +135,17 @@ func (b *Broker) DropUser(ctx context.Context, l lease.Lease) error {
 	return nil
 }
 
+// Users implements lease.Door.
+func (b *Broker) Users(ctx context.Context, a pam.Actor, l lease.Lease) (names []string, err error) {
+	err = b.atMaker(ctx, a, l, "sweep", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
+		names, err = m.Names(ctx, conn, r, as, lease.UserPrefix)
+		return err
+	})
+	return names, pam.Wrap("list users at target", err)
+}
+
 func (b *Broker) has(ctx context.Context, l lease.Lease) (there bool, err error) {
-	err = b.atMaker(ctx, l, "list", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
+	err = b.atMaker(ctx, system(l.Org), l, "list", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
 		names, err := m.Names(ctx, conn, r, as, l.Username)
 		there = slices.Contains(names, l.Username)
 		return err
@@ -147,7 +156,7 @@ func (b *Broker) has(ctx context.Context, l lease.Lease) (there bool, err error)
 // atMaker logs in at the lease's resource as its administrator's account, whose
 // credential is opened like any other: after its event, after the target has
 // proved who it is, and not while a redirection holds it back.
-func (b *Broker) atMaker(ctx context.Context, l lease.Lease, step string, do func(context.Context, Maker, net.Conn, resource.Resource, As) error) error {
+func (b *Broker) atMaker(ctx context.Context, a pam.Actor, l lease.Lease, step string, do func(context.Context, Maker, net.Conn, resource.Resource, As) error) error {
 	r, err := b.Store.ResourceByID(ctx, l.Org, l.Resource)
 	if err != nil {
 		return err
@@ -174,7 +183,7 @@ func (b *Broker) atMaker(ctx context.Context, l lease.Lease, step string, do fun
 			return Credential{}, pam.Errorf(pam.Denied, "open credential", "The credential was used already.")
 		}
 		used = true
-		return b.inject(ctx, system(l.Org), l.Org, admin.ID, r.Type, issueFor{}, audit.Party{Type: "account", ID: string(admin.ID), Name: admin.Name},
+		return b.inject(ctx, a, l.Org, admin.ID, r.Type, issueFor{}, audit.Party{Type: "account", ID: string(admin.ID), Name: admin.Name},
 			map[string]any{"for": "lease", "step": step, "lease_id": string(l.ID), "account_id": string(l.Account), "resource_id": string(r.ID)})
 	}})
 }

@@ -1,9 +1,10 @@
 // Package lease is users at targets that are made for one checkout and are to be
 // gone afterwards, whatever happens meanwhile.
 //
-// It owns the states of a lease, when a user is dropped, and how often that is
-// tried. It must not know a database or open a secret: that is its [Door], which
-// the broker satisfies. Start at [Lease]; [Service.RevokeDue] does the work.
+// It owns the states of a lease, when a user is dropped, how often that is
+// tried, and which users that nobody remembers are ours. It must not know a database or open a secret: that is its [Door], which
+// the broker satisfies. Start at [Lease]; [Service.RevokeDue] does the work,
+// [Service.SweepAll] finds what is left over.
 package lease
 
 import (
@@ -16,10 +17,6 @@ import (
 	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
 )
-
-// UserPrefix is how names of users begin, so that leftovers can be found. The
-// lease's id follows.
-const UserPrefix = "vp_"
 
 // Limits.
 const (
@@ -96,7 +93,8 @@ type Query struct {
 
 // Store keeps leases. *store.DB satisfies it.
 type Store interface {
-	// CreateLease is TooMany when the organization has limit open ones.
+	// CreateLease is TooMany when the organization has limit open ones, and a
+	// Conflict when one of them is of that user.
 	CreateLease(ctx context.Context, org pam.OrgID, l Lease, limit int, e audit.Entry) error
 	LeaseByID(ctx context.Context, org pam.OrgID, id pam.LeaseID) (Lease, error)
 	ListLeases(ctx context.Context, org pam.OrgID, q Query) ([]Lease, error)
@@ -107,6 +105,14 @@ type Store interface {
 	// over, whose checkout is over or whose account is gone, and those that are
 	// to be tried again.
 	DueLeases(ctx context.Context, now time.Time, limit int) ([]Lease, error)
+	// MakingAccounts lists, of all organizations, accounts of which users may be
+	// made, by id.
+	MakingAccounts(ctx context.Context, after pam.AccountID, limit int) ([]Making, error)
+	// LeasePlaces lists where users of the account are made: what a lease has of
+	// its place. NotFound if there is no such account.
+	LeasePlaces(ctx context.Context, org pam.OrgID, id pam.AccountID) ([]Lease, error)
+	// LeasedNames lists the names of users of open leases.
+	LeasedNames(ctx context.Context, org pam.OrgID) ([]string, error)
 }
 
 // Door reaches targets. *broker.Broker satisfies it.
@@ -115,6 +121,9 @@ type Door interface {
 	CreateUser(ctx context.Context, l Lease, password secret.Value) error
 	// DropUser returns nil once the target was seen to have no such user.
 	DropUser(ctx context.Context, l Lease) error
+	// Users lists those at the lease's resource whose names begin with
+	// UserPrefix, whoever made them.
+	Users(ctx context.Context, a pam.Actor, l Lease) ([]string, error)
 }
 
 // Access answers which Safes an actor manages.

@@ -28,7 +28,21 @@ type world struct {
 	clock  *clock.Manual
 }
 
-func (w *world) CreateLease(_ context.Context, _ pam.OrgID, l Lease, _ int, e audit.Entry) error {
+func (w *world) CreateLease(_ context.Context, _ pam.OrgID, l Lease, limit int, e audit.Entry) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	open := 0
+	for _, other := range w.rows {
+		if other.State.Open() {
+			open++
+		}
+		if other.State.Open() && other.Username == l.Username {
+			return &pam.Error{Kind: pam.Conflict}
+		}
+	}
+	if open >= limit {
+		return &pam.Error{Kind: pam.TooMany}
+	}
 	w.rows[l.ID] = l
 	w.events = append(w.events, e.Type)
 	return nil
@@ -79,6 +93,37 @@ func (w *world) DropUser(_ context.Context, l Lease) error {
 		delete(w.users, l.Username)
 	}
 	return w.down
+}
+
+func (w *world) Users(context.Context, pam.Actor, Lease) (names []string, err error) {
+	for name := range w.users {
+		names = append(names, name)
+	}
+	return names, w.down
+}
+
+func (w *world) LeasedNames(context.Context, pam.OrgID) (names []string, err error) {
+	for _, l := range w.rows {
+		if l.State.Open() {
+			names = append(names, l.Username)
+		}
+	}
+	return names, nil
+}
+
+func (w *world) MakingAccounts(context.Context, pam.AccountID, int) ([]Making, error) {
+	return []Making{{"org_1", "acc_1"}, {"org_1", "acc_2"}, {"org_1", "acc_none"}}, nil
+}
+
+func (w *world) LeasePlaces(_ context.Context, org pam.OrgID, id pam.AccountID) ([]Lease, error) {
+	if org != "org_1" {
+		return nil, &pam.Error{Kind: pam.NotFound}
+	}
+	l := Lease{Org: org, Account: id, Resource: "res_1", Admin: "acc_admin", Safe: "saf_1"}
+	if id == "acc_none" {
+		l.Admin = ""
+	}
+	return []Lease{l}, nil
 }
 
 func start() (*world, *Service) {

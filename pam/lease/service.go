@@ -3,7 +3,6 @@ package lease
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -56,7 +55,7 @@ func (s *Service) Begin(ctx context.Context, a pam.Actor, l Lease, password secr
 	const op = "make user"
 	now := s.Clock.Now()
 	l.ID = pam.LeaseID(s.IDs.New(pam.PrefixLease))
-	l.Username = UserPrefix + strings.ToLower(strings.TrimPrefix(string(l.ID), pam.PrefixLease))
+	l.Username = nameOf(l.Org, l.ID, l.ExpiresAt)
 	l.State, l.CreatedAt, l.UpdatedAt, l.NextAt = Creating, now, now, now.Add(creatingFor)
 	if err := s.Store.CreateLease(ctx, l.Org, l, maxOpen, s.Scribe.Entry(a, audit.LeaseCreated, party(l), about(l, nil))); err != nil {
 		return l, pam.Wrap(op, err)

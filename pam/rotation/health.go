@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,6 +93,7 @@ func (h Health) flagged(now time.Time) Health {
 // HealthQuery is one page of the report, by account id.
 type HealthQuery struct {
 	Account pam.AccountID // "" any
+	Flag    string        // "" any; the service's, stores know no flags
 	User    pam.UserID    // with All false: accounts in Safes that User manages
 	All     bool
 	After   pam.AccountID
@@ -186,15 +188,32 @@ func (s *Service) check(ctx context.Context, c Check) error {
 }
 
 // Health lists what is known of credentials that the actor may rotate, or of
-// all for those who see the metadata of all, by account. With flags only those
-// that have one of them; a page may be short, or empty, then.
+// all for those who see the metadata of all, by account. What a flag means is
+// said here and not in SQL, so the store is read on until the page is full.
 func (s *Service) Health(ctx context.Context, a pam.Actor, q HealthQuery) ([]Health, error) {
-	now := s.Clock.Now()
-	q.User, q.Now, q.Since, q.Limit = a.User, now, now.Add(-unusedAfter), pam.PageSize(q.Limit)
+	now, limit := s.Clock.Now(), pam.PageSize(q.Limit)
+	q.User, q.Now, q.Since, q.Limit = a.User, now, now.Add(-unusedAfter), limit
 	q.All = policy.Allowed(policy.RotationSee, policy.Of(a, ""))
-	out, err := s.Store.CredentialHealth(ctx, a.Org, q)
-	for i := range out {
-		out[i] = out[i].flagged(now)
+	if q.Flag != "" {
+		q.Limit = 4 * limit // to be read at once: most have no flag
 	}
-	return out, pam.Wrap("report on credentials", err)
+	var out []Health
+	for {
+		rows, err := s.Store.CredentialHealth(ctx, a.Org, q)
+		if err != nil {
+			return nil, pam.Wrap("report on credentials", err)
+		}
+		for _, h := range rows {
+			if h = h.flagged(now); q.Flag == "" || slices.Contains(h.Flags, q.Flag) {
+				out = append(out, h)
+			}
+			if len(out) == limit {
+				return out, nil
+			}
+		}
+		if len(rows) < q.Limit {
+			return out, nil
+		}
+		q.After = rows[len(rows)-1].Account
+	}
 }

@@ -3,6 +3,7 @@ package script
 import (
 	"net/http"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,11 +20,14 @@ type leased struct {
 	admin    v1.AccountIn
 	spec     v1.Ephemeral
 	logsIn   func(user, password string) bool
+	names    func() []string // of users there that are named like ours
 	stop     func()
 	again    func() // after stop; nil: it cannot
 	safe     string
 	id       string
 }
+
+var named = regexp.MustCompile(`\bvp_[0-9a-z]+`)
 
 func redisLeased(t testing.TB) *leased {
 	r := target.StartRedis(t)
@@ -35,6 +39,11 @@ func redisLeased(t testing.TB) *leased {
 		logsIn: func(user, password string) bool {
 			out, _, _ := run(t, nil, "", "redis-cli", "-h", host, "-p", strconv.Itoa(port), "--no-auth-warning", "--user", user, "--pass", password, "PING")
 			return strings.TrimSpace(out) == "PONG"
+		},
+		names: func() []string {
+			out, err := r.Do("ACL", "USERS")
+			must(t, err)
+			return named.FindAllString(out, -1)
 		},
 		stop: r.Kill, again: r.Start,
 	}
@@ -49,6 +58,13 @@ func postgresLeased(t testing.TB) *leased {
 		logsIn: func(user, password string) bool {
 			out, _, _ := run(t, []string{"PGPASSWORD=" + password, "PATH=/usr/bin:/bin"}, "", target.Need(t, "psql"), "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-U", user, "-d", "postgres", "-Atc", "SELECT 7")
 			return strings.TrimSpace(out) == "7"
+		},
+		names: func() []string {
+			out, errs, status := run(t, []string{"PGPASSWORD=admin's"}, "", target.Need(t, "psql"), "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-U", d.Admin, "-d", "postgres", "-Atc", "SELECT rolname FROM pg_roles")
+			if status != 0 {
+				t.Fatal(errs)
+			}
+			return named.FindAllString(out, -1)
 		},
 	}
 }
@@ -65,6 +81,13 @@ func mariaLeased(t testing.TB) *leased {
 			c.Env = []string{"MYSQL_PWD=" + password, "PATH=/usr/bin:/bin"}
 			out, _ := c.Output()
 			return strings.TrimSpace(string(out)) == "7"
+		},
+		names: func() []string {
+			out, errs, status := run(t, []string{"MYSQL_PWD=admin's"}, "", target.Need(t, "mariadb"), "--no-defaults", "-h", "127.0.0.1", "-P", strconv.Itoa(port), "-u", d.Admin, "-N", "-e", "SELECT User FROM mysql.user")
+			if status != 0 {
+				t.Fatal(errs)
+			}
+			return named.FindAllString(out, -1)
 		},
 	}
 }
