@@ -33,7 +33,9 @@ func (db *DB) CheckoutStandings(ctx context.Context, org pam.OrgID, id pam.Check
 		at[out[i].ID] = &out[i]
 	}
 	last := out[len(out)-1]
-	const page = ` WHERE c.status = 'checked_out' AND (c.org_id, c.checkout_id) > (?, ?) AND (c.org_id, c.checkout_id) <= (?, ?)`
+	// Each begins with the checkouts of the page, of which there are few: SQLite
+	// keeps the order of a CROSS JOIN.
+	const page = ` AND c.status = 'checked_out' AND (c.org_id, c.checkout_id) > (?, ?) AND (c.org_id, c.checkout_id) <= (?, ?)`
 	args := []any{org, id, last.Org, last.ID}
 
 	type one struct {
@@ -43,13 +45,13 @@ func (db *DB) CheckoutStandings(ctx context.Context, org pam.OrgID, id pam.Check
 		grant    policy.Grant
 	}
 	bound, err := list(ctx, db, func(r row) (x one, err error) { return x, r.Scan(&x.checkout, &x.protocol) }, `SELECT c.checkout_id, r.type FROM checkouts c
-		JOIN safe_bindings b ON b.org_id = c.org_id AND b.safe_id = c.safe_id AND b.account_id = c.account_id
-		JOIN resources r ON r.org_id = b.org_id AND r.resource_id = b.resource_id`+page, args...)
+		CROSS JOIN safe_bindings b CROSS JOIN resources r
+		WHERE b.org_id = c.org_id AND b.safe_id = c.safe_id AND b.account_id = c.account_id AND r.org_id = b.org_id AND r.resource_id = b.resource_id`+page, args...)
 	if err != nil {
 		return nil, db.failed(op, err)
 	}
 	groups, err := list(ctx, db, func(r row) (x one, err error) { return x, r.Scan(&x.checkout, &x.group) }, `SELECT c.checkout_id, g.group_id FROM checkouts c
-		JOIN group_members g ON g.org_id = c.org_id AND g.user_id = c.user_id`+page, args...)
+		CROSS JOIN group_members g WHERE g.org_id = c.org_id AND g.user_id = c.user_id`+page, args...)
 	if err != nil {
 		return nil, db.failed(op, err)
 	}
@@ -57,7 +59,7 @@ func (db *DB) CheckoutStandings(ctx context.Context, org pam.OrgID, id pam.Check
 	grants, err := list(ctx, db, func(r row) (x one, err error) {
 		return x, r.Scan(&x.checkout, &x.grant.ID, &x.grant.Approvers, intoTime(&x.grant.Starts), intoTime(&x.grant.Ends))
 	}, `SELECT c.checkout_id, g.grant_id, g.approvers, g.starts_at, g.ends_at FROM checkouts c
-		JOIN grants g ON g.org_id = c.org_id AND g.user_id = c.user_id AND g.safe_id = c.safe_id AND g.status IN ('active', 'used') AND g.command_hash = ''`+page, args...)
+		CROSS JOIN grants g WHERE g.org_id = c.org_id AND g.user_id = c.user_id AND g.safe_id = c.safe_id AND g.status IN ('active', 'used') AND g.command_hash = ''`+page, args...)
 	if err != nil {
 		return nil, db.failed(op, err)
 	}

@@ -124,6 +124,9 @@ func (b *Broker) Recall(ctx context.Context) (time.Duration, error) {
 
 // reconsider ends a checkout if it would not be given now.
 func (b *Broker) reconsider(ctx context.Context, l *look, st CheckoutStanding) {
+	if !l.now.Before(st.ExpiresAt) {
+		return // its time has ended it
+	}
 	c, err := b.controls(ctx, l, st)
 	if pam.Is(err, pam.NotFound) {
 		return // the Safe went just now, of which word is under way
