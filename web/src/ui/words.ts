@@ -48,6 +48,7 @@ const known: [RegExp, string, ...string[]][] = [
   [/^This safe cannot be used at this hour: its valid hours are (.+)\.$/, "offHours", "n"],
   [/^Credential policy expired$/, "credentialExpired"],
   [/^The safe holds no stored secret\.$/, "kitEmpty"],
+  [/^is at least 2, and at most the number of shares$/, "kitThreshold"],
   [/^This lease is revoked already\.$/, "leaseOver"],
   [/^The user is being made\. Try again in a moment\.$/, "leaseMaking"],
   [/^must be addresses or CIDR ranges/, "ranges"],

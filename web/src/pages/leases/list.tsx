@@ -57,10 +57,11 @@ export default function LeaseList() {
     {
       label: t("leases.acts"),
       act: true,
+      wide: true, // on a phone it is in the detail
       cell: (l) =>
         !looksOn &&
         revocable(l) && (
-          <Button className="min-h-8 py-1" aria-label={t(late(l) ? "leases.retryOf" : "leases.dropOf", { name: l.username })} onClick={() => setDropping(l)}>
+          <Button className="min-h-8 py-1 whitespace-nowrap" aria-label={t(late(l) ? "leases.retryOf" : "leases.dropOf", { name: l.username })} onClick={() => setDropping(l)}>
             {t(late(l) ? "leases.retry" : "leases.drop")}
           </Button>
         ),
