@@ -157,7 +157,7 @@ func TestConsole(t *testing.T) {
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
 			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}, ldap, shares, consoleMore(t, name)})
 			must(t, err)
-			within, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			within, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // every page in every language, on a busy machine
 			defer cancel()
 			cmd := exec.CommandContext(within, node, scenario)
 			cmd.Dir, cmd.Env = dir, append(os.Environ(), "E2E="+string(text))
