@@ -34,6 +34,7 @@ type consoleWorld struct {
 	SAML     *consoleSAML   `json:"saml"`
 	LDAP     *consoleLDAP   `json:"ldap"`   // of the scenario ldap alone
 	Shares   []string       `json:"shares"` // of the scenario shares alone: its vault is sealed
+	More     any            `json:"more"`   // of the scenarios in console_more_test.go
 }
 
 // consoleIDP is a provider that lets somebody in without asking; getting Person
@@ -154,9 +155,9 @@ func TestConsole(t *testing.T) {
 			must(t, os.RemoveAll(shots))
 			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, printed.URL, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
-			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}, ldap, shares})
+			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}, ldap, shares, consoleMore(t, name)})
 			must(t, err)
-			within, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			within, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // every page in every language, on a busy machine
 			defer cancel()
 			cmd := exec.CommandContext(within, node, scenario)
 			cmd.Dir, cmd.Env = dir, append(os.Environ(), "E2E="+string(text))

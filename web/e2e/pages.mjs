@@ -28,14 +28,25 @@ async function fill(call) {
   const request = await call("POST", "/access-requests", { safe_id: safe.id, reason: "The disk of the database is nearly full, and nobody else is there at night", duration_seconds: 14400, ticket: "OPS-1234" });
   const review = await call("POST", "/access-reviews", { name: "Every quarter, for the auditors of the certification", include_groups: true, due_at: new Date(Date.now() + 86_400_000).toISOString() });
   const webhook = await call("POST", "/webhooks", { name: "The monitoring of the security operations centre", url: "https://siem.example.com/a/rather/long/address/that/has/no/place/to/break", events: ["*"] });
-  return { webhook, review, request, safe, resource, account, policy, group, provider };
+  const kept = await call("POST", "/safes", { name: "What has to open without the server", checkout: { enabled: true, ttl_seconds: 600 }, bindings: [{ resource_id: resource.id, account_id: account.id }] });
+  await call("POST", `/safes/${kept.id}/break-glass-kit`, { shares: 5, threshold: 3, reason: "Every year, for the safe at the bank in the next town" });
+  const [kit] = await call("GET", "/audit-events?type=BREAK_GLASS_KIT_CREATED");
+  const redis = await call("POST", "/resources", { name: "Cache of the shop", type: "redis", host: world.more.host, port: world.more.port, tls: { mode: "disable" } });
+  const admin = await call("POST", "/accounts", { name: "Whoever makes users at the cache of the shop", username: "default", resource_id: redis.id, credential: { kind: "password", value: world.more.password } });
+  const made = await call("POST", "/accounts", { name: "Support engineers at the cache", username: "app", resource_id: redis.id, credential: { kind: "ephemeral", ephemeral: { admin_account_id: admin.id, rules: ["~app:*", "+@read"] } } });
+  const shop = await call("POST", "/safes", { name: "Shop", checkout: { enabled: true, ttl_seconds: 3600 }, bindings: [{ resource_id: redis.id, account_id: made.id }] });
+  const out = await call("POST", "/checkouts", { safe_id: shop.id, account_id: made.id, reason: "Carts are empty" });
+  await fetch(world.more.down);
+  await call("POST", `/checkouts/${out.id}/check-in`);
+  await call("POST", "/ssh-ca/rotate", { activate_after_seconds: 86_400 }).then(() => call("POST", "/ssh-ca/rotate", { activate_after_seconds: 86_400 }));
+  return { webhook, review, request, safe, resource, account, policy, group, provider, kit, made };
 }
 
 /** What a look at the texts of a page finds wrong. */
 function wrongTexts(language) {
   const out = [];
   const text = document.body.innerText;
-  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|rotations|members|approvals|reach|reviews|groups|invitations|provisioning|notifications|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|rotations|leases|kits|sshca|members|approvals|reach|reviews|groups|invitations|provisioning|notifications|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
     if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
   }
   if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
@@ -52,7 +63,7 @@ function wrongTexts(language) {
 
 await run(async () => {
   const call = await api();
-  const { webhook, review, request, safe, resource, account, policy, group, provider } = await fill(call);
+  const { webhook, review, request, safe, resource, account, policy, group, provider, kit, made } = await fill(call);
   const page = await open();
   await page.goto("/safes");
   await page.getByLabel("E-mail").waitFor();
@@ -80,7 +91,7 @@ await run(async () => {
   const paths = [
     "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
-    "/accounts", "/accounts/new", "/accounts/import", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, `/accounts/${account.id}/rotation`, "/accounts/rotations", "/accounts/health", "/approvals", `/approvals/${request.id}`, "/confirmations", `/confirmations/${waiting.id}`, "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
+    "/accounts", "/accounts/new", "/accounts/import", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, `/accounts/${made.id}`, `/accounts/${account.id}/rotation`, "/accounts/rotations", "/accounts/health", "/accounts/leases", "/organization/ssh-ca", "/kits", `/kits/${kit.id}`, `/safes/${safe.id}/kit`, "/approvals", `/approvals/${request.id}`, "/confirmations", `/confirmations/${waiting.id}`, "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
     "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/access", "/reviews", `/reviews/${review.id}`, "/profile/access", "/members", "/groups", `/groups/${group.id}`, "/invitations", "/organization", "/organization/sso", "/organization/sso/new", `/organization/sso/${provider.id}`, "/organization/sso/programs/new", "/organization/provisioning", "/organization/notifications", `/organization/notifications/${webhook.id}`, "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
     "/no-such-page", "/terminal",
   ];

@@ -32,7 +32,7 @@ export default function CreateAccount() {
         {(problems) => (
           <>
             <AccountFields value={value} onChange={setValue as never} problems={problems} />
-            <CredentialFields value={credential} onChange={setCredential} problems={problems} />
+            <CredentialFields value={credential} onChange={setCredential} problems={problems} resource={value.resource_id} />
           </>
         )}
       </EditForm>

@@ -15,6 +15,7 @@ import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
 import { RotationCard } from "../rotations/card";
 import { CheckCard } from "./check";
+import { EphemeralCard, inLines } from "./ephemeral";
 import { CredentialFields, given, kinds, type CredentialIn } from "./form";
 import { Generate } from "./generate";
 import { CredentialBadge } from "./list";
@@ -97,6 +98,7 @@ export default function AccountDetail() {
             )}
           </Facts>
         </Card>
+        {a.credential?.ephemeral && <EphemeralCard value={a.credential.ephemeral} />}
         <CheckCard account={id} />
         <RotationCard account={a} />
         <Versions account={id} changed={changed} />
@@ -127,7 +129,7 @@ export default function AccountDetail() {
 function SetCredential({ account, onClose, done }: { account: Schemas["Account"]; onClose: () => void; done: () => Promise<unknown> }) {
   const { t } = useTranslation();
   const toast = useToast();
-  const [value, setValue] = useState<CredentialIn>({ kind: kinds.find((k) => k === account.credential?.kind) ?? "password" });
+  const [value, setValue] = useState<CredentialIn>({ kind: kinds.find((k) => k === account.credential?.kind) ?? "password", ephemeral: account.credential?.ephemeral && inLines(account.credential.ephemeral) });
   const [problems, setProblems] = useState<Record<string, string>>({});
   return (
     <ActDialog
@@ -142,7 +144,7 @@ function SetCredential({ account, onClose, done }: { account: Schemas["Account"]
         toast(t("accounts.stored"));
       }}
     >
-      <CredentialFields value={value} onChange={setValue} problems={problems} />
+      <CredentialFields value={value} onChange={setValue} problems={problems} resource={account.resource_id} />
     </ActDialog>
   );
 }

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { Field, FieldSet, Input, Select, TextArea } from "../../ui/field";
+import { EphemeralFields } from "./ephemeral";
 
 export type AccountIn = Schemas["AccountIn"];
 export type CredentialIn = Schemas["CredentialIn"];
@@ -46,7 +47,7 @@ const withKey: readonly string[] = ["ssh_key", "ssh_certificate", "tls_client"];
 export const given = (c: CredentialIn) => !!c.value || !!c.private_key || c.kind === "ephemeral";
 
 /** A secret on its way into the vault. It is not shown again, here or anywhere. */
-export function CredentialFields({ value, onChange, problems }: { value: CredentialIn; onChange: (v: CredentialIn) => void; problems: Record<string, string> }) {
+export function CredentialFields({ value, onChange, problems, resource }: { value: CredentialIn; onChange: (v: CredentialIn) => void; problems: Record<string, string>; resource?: string | null }) {
   const { t } = useTranslation();
   const problem = (f: string) => problems[f] ?? problems[`credential.${f}`];
   const set = (change: Partial<CredentialIn>) => onChange({ ...value, ...change });
@@ -62,7 +63,7 @@ export function CredentialFields({ value, onChange, problems }: { value: Credent
         </Select>
       </Field>
       {value.kind === "ephemeral" ? (
-        <EphemeralFields value={value.ephemeral ?? {}} onChange={(ephemeral) => set({ ephemeral })} problem={(f) => problem(`ephemeral.${f}`)} />
+        <EphemeralFields value={value.ephemeral ?? {}} resource={resource} onChange={(ephemeral) => set({ ephemeral })} problem={(f) => problem(`ephemeral.${f}`)} />
       ) : withKey.includes(value.kind) ? (
         <>
           <Field label={t("accounts.privateKey")} hint={t("accounts.privateKeyHint")} error={problem("private_key")}>
@@ -83,46 +84,5 @@ export function CredentialFields({ value, onChange, problems }: { value: Credent
         </Field>
       )}
     </FieldSet>
-  );
-}
-
-type Ephemeral = NonNullable<CredentialIn["ephemeral"]>;
-
-const lists = ["principals", "create_statements", "revoke_statements", "rules"] as const;
-
-/** What is made at each launch; no secret is kept. One entry per line. */
-function EphemeralFields({ value, onChange, problem }: { value: Ephemeral; onChange: (v: Ephemeral) => void; problem: (f: string) => string | undefined }) {
-  const { t } = useTranslation();
-  const set = (change: Partial<Ephemeral>) => onChange({ ...value, ...change });
-  const { data } = useQuery({ queryKey: ["accounts", "list", "all"], queryFn: () => ok(api.GET("/api/v1/accounts", { params: { query: {} } })) });
-  const of = (f: string, n: number) => problem(f) ?? Array.from({ length: n }, (_, i) => problem(`${f}[${i}]`)).find(Boolean);
-  return (
-    <>
-      <p className="text-sm text-muted">{t("accounts.ephemeralLead")}</p>
-      <Field label={t("accounts.ephemeral.ttl_seconds")} error={problem("ttl_seconds")} optional>
-        <Input type="number" min={30} max={86400} value={value.ttl_seconds ?? ""} onChange={(e) => set({ ttl_seconds: e.target.value ? Number(e.target.value) : undefined })} />
-      </Field>
-      <Field label={t("accounts.ephemeral.admin_account_id")} hint={t("accounts.adminHint")} error={problem("admin_account_id")} optional>
-        <Select value={value.admin_account_id ?? ""} onChange={(e) => set({ admin_account_id: e.target.value || undefined })}>
-          <option value="">{t("accounts.choose")}</option>
-          {data?.map((a) => (
-            <option key={a.id} value={a.id}>
-              {a.name}
-            </option>
-          ))}
-        </Select>
-      </Field>
-      {lists.map((f) => (
-        <Field key={f} label={t(`accounts.ephemeral.${f}`)} error={of(f, value[f]?.length ?? 0)} optional>
-          <TextArea
-            className="font-mono text-xs"
-            rows={2}
-            value={value[f]?.join("\n") ?? ""}
-            onChange={(e) => set({ [f]: e.target.value ? e.target.value.split("\n") : undefined })}
-            onBlur={() => value[f] && set({ [f]: value[f].filter((line) => line.trim()) })}
-          />
-        </Field>
-      ))}
-    </>
   );
 }

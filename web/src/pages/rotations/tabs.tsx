@@ -6,7 +6,7 @@ import { A } from "../../ui/link";
 export function AccountTabs() {
   const { t } = useTranslation();
   const here = useLocation({ select: (l) => l.pathname });
-  const tabs = { "/accounts": t("accounts.title"), "/accounts/rotations": t("rotations.title"), "/accounts/health": t("rotations.health") };
+  const tabs = { "/accounts": t("accounts.title"), "/accounts/rotations": t("rotations.title"), "/accounts/health": t("rotations.health"), "/accounts/leases": t("leases.title") };
   return (
     <nav aria-label={t("rotations.views")} className="mb-4 flex flex-wrap gap-x-5 border-b border-line text-sm">
       {Object.entries(tabs).map(([to, label]) => (

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { Lock, LockOpen, Pencil, Trash2 } from "lucide-react";
+import { BriefcaseMedical, Lock, LockOpen, Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
@@ -61,6 +61,12 @@ export default function SafeDetail() {
                   {t(safe.locked ? "safes.unlock" : "safes.lock")}
                 </Button>
               </>
+            )}
+            {manages && !auditor && (
+              <ButtonLink to={`/safes/${id}/kit`}>
+                <BriefcaseMedical aria-hidden className="size-4" />
+                {t("kits.button")}
+              </ButtonLink>
             )}
             {(manages || (admin && safe.bindings.length === 0)) && (
               <Button onClick={() => setDialog("delete")}>
