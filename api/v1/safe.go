@@ -31,6 +31,16 @@ type BreakGlass struct {
 	UserIDs []string `json:"user_ids" required:"false" maxItems:"32"`
 }
 
+// EmergencyTarget is an account and where it logs in, by their names.
+type EmergencyTarget struct {
+	ResourceID   string `json:"resource_id"`
+	ResourceName string `json:"resource_name"`
+	ResourceType string `json:"resource_type"`
+	AccountID    string `json:"account_id"`
+	AccountName  string `json:"account_name"`
+	Username     string `json:"username"`
+}
+
 // Binding joins a resource and the account that is used there.
 type Binding struct {
 	ResourceID string `json:"resource_id" maxLength:"64"`
@@ -96,8 +106,10 @@ type Safe struct {
 	Role                string           `json:"role,omitempty" doc:"The caller's role in this Safe, if any: the strongest of roles"`
 	Roles               []string         `json:"roles,omitempty" doc:"What the caller's own role and those of their groups come to"`
 	SSHCommand          string           `json:"ssh_command,omitempty" doc:"Of one Safe: the command line of a native client, for who may launch. Where there are several targets, +ACCOUNT@RESOURCE follows the slug"`
-	CreatedAt           time.Time        `json:"created_at"`
-	UpdatedAt           time.Time        `json:"updated_at"`
+	// EmergencyTargets stands in for bindings, which they do not see.
+	EmergencyTargets []EmergencyTarget `json:"emergency_targets,omitempty" doc:"Of one Safe: where it leads, for a caller who is named for its emergencies without being in it"`
+	CreatedAt        time.Time         `json:"created_at"`
+	UpdatedAt        time.Time         `json:"updated_at"`
 	// ConfirmationID is set when the change waits for a second manager.
 	ConfirmationID string `json:"confirmation_id,omitempty" doc:"The change waits for this confirmation; the fields show what holds until then"`
 }

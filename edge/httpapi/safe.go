@@ -106,14 +106,15 @@ func safeReply(s safe.Safe, err error) (*versioned[v1.Safe], error) {
 
 func (a *API) listSafes(ctx context.Context, actor pam.Actor, in *struct {
 	Sorted
-	Locked string `query:"locked" enum:"true,false"`
+	Locked    string `query:"locked" enum:"true,false"`
+	Emergency string `query:"emergency" enum:"true" doc:"Those whose emergencies name the caller, also where they have no role"`
 },
 ) (*listOf[v1.Safe], error) {
 	after, err := in.cursor()
 	if err != nil {
 		return nil, err
 	}
-	f := safe.Filter{Text: in.Q, Order: naming.Order(in.Sort)}
+	f := safe.Filter{Text: in.Q, Order: naming.Order(in.Sort), Emergency: in.Emergency == "true"}
 	if in.Locked != "" {
 		locked := in.Locked == "true"
 		f.Locked = &locked
@@ -122,7 +123,7 @@ func (a *API) listSafes(ctx context.Context, actor pam.Actor, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return newList("/safes", in.query("locked", in.Locked), in.Page, rows, safe.Safe.Cursor, safeOf), nil
+	return newList("/safes", in.query("locked", in.Locked, "emergency", in.Emergency), in.Page, rows, safe.Safe.Cursor, safeOf), nil
 }
 
 func (a *API) postSafe(ctx context.Context, actor pam.Actor, in *Raw) (*versioned[v1.Safe], error) {
@@ -138,6 +139,23 @@ func (a *API) getSafe(ctx context.Context, actor pam.Actor, in *ByID) (*versione
 	out, err := safeReply(s, err)
 	if err == nil && len(s.Bindings) > 0 && slices.ContainsFunc(out.Body.Roles, launches) {
 		out.Body.SSHCommand = a.SSHCommand(actor.Email, s.Slug)
+	}
+	if err == nil && s.OnlyNamed {
+		out.Body.EmergencyTargets, err = a.emergencyTargets(ctx, actor, s.ID)
+	}
+	return out, err
+}
+
+// emergencyTargets is where the Safe leads, for who is named for its
+// emergencies and could not look anywhere else.
+func (a *API) emergencyTargets(ctx context.Context, actor pam.Actor, id pam.SafeID) ([]v1.EmergencyTarget, error) {
+	targets, err := a.Broker.EmergencyTargets(ctx, actor, id)
+	var out []v1.EmergencyTarget
+	for _, t := range targets {
+		out = append(out, v1.EmergencyTarget{
+			ResourceID: string(t.Resource.ID), ResourceName: t.Resource.Name, ResourceType: string(t.Resource.Type),
+			AccountID: string(t.Account.ID), AccountName: t.Account.Name, Username: t.Account.Username,
+		})
 	}
 	return out, err
 }

@@ -173,7 +173,7 @@ var Table = []Row{
 	{Action: PolicyTry, Does: "try an access decision", Scope: "policies:read", Org: []pam.Role{pam.Owner, pam.Admin, pam.PolicyManager, pam.Auditor}, Own: everybody},
 
 	{Action: SafeCreate, Does: "create a Safe", Scope: "safes:write", Org: admins, Note: "whoever creates it is its manager"},
-	{Action: SafeSee, Does: "see a Safe's settings", Scope: "safes:read", Org: overseers, Safe: anySafeRole, Note: "of a requestable Safe everybody sees name and description"},
+	{Action: SafeSee, Does: "see a Safe's settings", Scope: "safes:read", Org: overseers, Safe: anySafeRole, Note: "of a requestable Safe everybody sees name and description; who is named for its emergencies sees those, its lock and where it leads"},
 	{Action: SafeUpdate, Does: "change a Safe's settings", Scope: "safes:write", Org: admins, Safe: manager, StepUp: Sometimes, Note: "step-up for a weakening or redirection; with dual_control a second manager confirms"},
 	{Action: SafeUnbind, Does: "remove a binding, or a Safe that has some", Scope: "safes:write", Safe: manager},
 	{Action: SafeDelete, Does: "delete a Safe without bindings", Scope: "safes:write", Org: admins, Safe: manager},

@@ -176,7 +176,8 @@ type Safe struct {
 	// Role is that of whoever read the Safe, "" without one.
 	Role pam.SafeRole
 	// OnlyNamed says that the reader may know the Safe's id, name, slug and
-	// description alone, because it is requestable. The rest is empty.
+	// description alone, because it is requestable; and its lock and checkout
+	// rules, if they are named for its emergencies. The rest is empty.
 	OnlyNamed bool
 	// Pending is set by Update when the change, or a binding in it, waits for
 	// a manager: the first confirmation that it waits for.
@@ -253,7 +254,10 @@ type AccountFacts struct {
 type Filter struct {
 	Text   string // in the name, without regard to case
 	Locked *bool  // nil: either
-	Order  naming.Order
+	// Emergency chooses those that name the reader for emergencies, also where
+	// they have no role.
+	Emergency bool
+	Order     naming.Order
 }
 
 // Query is one page of Safes in the order of the filter.

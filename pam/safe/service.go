@@ -60,8 +60,9 @@ func (s *Service) Create(ctx context.Context, a pam.Actor, in Settings) (Safe, e
 }
 
 // ByID returns a Safe that the actor may see, with the actor's role in it.
-// Whoever may only request it gets its name and description; for everybody
-// else it is NotFound.
+// Whoever may only request it gets its name and description, whoever is named
+// for its emergencies what they have to know then; for everybody else it is
+// NotFound.
 func (s *Service) ByID(ctx context.Context, a pam.Actor, id pam.SafeID) (Safe, error) {
 	const op = "read safe"
 	out, err := s.store.SafeByID(ctx, a.Org, id, a.User, s.clock.Now())
@@ -81,13 +82,18 @@ func shown(out Safe, a pam.Actor) (Safe, bool) {
 	if policy.Allowed(policy.SafeSee, policy.Of(a, out.Role)) {
 		return out, true
 	}
-	if out.Visibility != Requestable || !a.Role.Valid() {
+	named := out.BreakGlass.Names(a.User)
+	if !named && out.Visibility != Requestable || !a.Role.Valid() {
 		return Safe{}, false
 	}
-	return Safe{
+	brief := Safe{
 		ID: out.ID, Org: out.Org, Version: out.Version, OnlyNamed: true,
-		Settings: Settings{Name: out.Name, Slug: out.Slug, Description: out.Description, Visibility: Requestable},
-	}, true
+		Settings: Settings{Name: out.Name, Slug: out.Slug, Description: out.Description, Visibility: out.Visibility},
+	}
+	if named {
+		brief.Locked, brief.Checkout, brief.BreakGlass.UserIDs = out.Locked, out.Checkout, []pam.UserID{a.User}
+	}
+	return brief, true
 }
 
 // List returns up to limit of the Safes that the actor may see and f chooses,

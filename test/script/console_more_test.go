@@ -8,9 +8,9 @@ import (
 	"vaultpam/test/target"
 )
 
-// consoleRedis is a real Redis at which users are made; getting Down or Up ends
+// consoleMaker is a real Redis at which users are made; getting Down or Up ends
 // and starts it, and Users answers whom it has.
-type consoleRedis struct {
+type consoleMaker struct {
 	Host     string `json:"host"`
 	Port     int    `json:"port"`
 	Password string `json:"password"` // of default, who may everything
@@ -39,7 +39,7 @@ func consoleMore(t *testing.T, name string) any {
 			t.Cleanup(s.Close)
 			return s.URL
 		}
-		return consoleRedis{
+		return consoleMaker{
 			host, port, r.Password,
 			say(func() string { r.Kill(); return "" }),
 			say(func() string { r.Start(); return "" }),

@@ -35,6 +35,7 @@ type consoleWorld struct {
 	LDAP     *consoleLDAP   `json:"ldap"`   // of the scenario ldap alone
 	Shares   []string       `json:"shares"` // of the scenario shares alone: its vault is sealed
 	More     any            `json:"more"`   // of the scenarios in console_more_test.go
+	Redis    *consoleRedis  `json:"redis"`  // of the scenario rotation alone
 }
 
 // consoleIDP is a provider that lets somebody in without asking; getting Person
@@ -60,6 +61,16 @@ type consoleLDAP struct {
 	BindDN   string `json:"bind_dn"`
 	Password string `json:"password"`
 	Nora     string `json:"nora"` // her password
+}
+
+// consoleRedis is a server at which app's password can be changed, by app and
+// by the user default.
+type consoleRedis struct {
+	Host     string `json:"host"`
+	Port     int    `json:"port"`
+	User     string `json:"user"`
+	Password string `json:"password"` // of User
+	Default  string `json:"default"`  // the password of default
 }
 
 // consoleTarget is a real sshd and a login there.
@@ -151,11 +162,16 @@ func TestConsole(t *testing.T) {
 				ldap = &consoleLDAP{s.URL, s.CA, s.BaseDN, s.BindDN, s.Password, "open sesame 1"}
 				s.Group("groups", "ops", s.Person("nora", "nora@example.com", ldap.Nora))
 			}
+			var redis *consoleRedis
+			if name == "rotation" {
+				l := redisPlace(t)
+				redis = &consoleRedis{l.resource.Host, l.resource.Port, l.username, l.secret.Value, l.helper.Credential.Value}
+			}
 			shots := filepath.Join(dir, "shots", name)
 			must(t, os.RemoveAll(shots))
 			text, err := json.Marshal(consoleWorld{p.base, ownerEmail, ownerPassword, printed.URL, shots, os.Getenv("VAULTPAM_KEEP"), chromium, &consoleTarget{
 				sshd.Host, sshd.Port, sshd.User, sshd.Password, sshd.PrivateKeyPEM, ssh.FingerprintSHA256(key),
-			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}, ldap, shares, consoleMore(t, name)})
+			}, &consoleIDP{idp.URL, idp.ClientID, idp.ClientSecret, person.URL}, &consoleSAML{saml.URL, string(saml.Metadata())}, ldap, shares, consoleMore(t, name), redis})
 			must(t, err)
 			within, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // every page in every language, on a busy machine
 			defer cancel()

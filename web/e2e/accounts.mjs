@@ -31,7 +31,7 @@ await run(async () => {
   await page.getByText("Version 3", { exact: true }).waitFor();
 
   // The first version is what the target has; what is older than the newest goes.
-  await page.getByRole("button", { name: "Use version 1 again" }).click();
+  await page.getByRole("button", { name: "Use again: version 1" }).click();
   await dialog.getByRole("button", { name: "Use again" }).click();
   await page.getByText("Version 1 is in use.").waitFor();
   await page.getByRole("button", { name: "Purge old versions" }).click();

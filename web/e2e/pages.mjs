@@ -46,7 +46,7 @@ async function fill(call) {
 function wrongTexts(language) {
   const out = [];
   const text = document.body.innerText;
-  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|rotations|leases|kits|sshca|members|approvals|reach|reviews|groups|invitations|provisioning|notifications|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
+  for (const key of text.match(/\b(shell|ui|safes|resources|accounts|rotations|leases|kits|sshca|members|approvals|reach|reviews|groups|invitations|provisioning|notifications|organization|profile|sso|confirmations|policies|start|sessions|recordings|audit|overview|system|player|terminal|checkouts)\.[a-z][a-zA-Z]+(\.[a-zA-Z_]+)*\b/g) ?? []) {
     if (!/^[a-z]+\.[a-z_]+$/.test(key) || !document.querySelector(`code, .font-mono, option[value="${key}"]`)) out.push(`the text ${key} is missing`);
   }
   if (/\{\{\w+\}\}/.test(text)) out.push("a text has a place that nobody filled");
@@ -85,15 +85,19 @@ await run(async () => {
   const [session] = await call("GET", "/sessions?status=ended");
   const [event] = await call("GET", "/audit-events?limit=1");
   const device = await call("POST", "/auth/device", { client_name: "vaultpam on build-1" });
+  const [who] = (await call("GET", "/org/members")).filter((m) => m.email === world.email);
+  await call("PATCH", `/safes/${safe.id}`, { checkout: { enabled: true, ttl_seconds: 3600, exclusive: true }, break_glass: { user_ids: [who.user_id] } });
+  const checkout = await call("POST", "/checkouts", { safe_id: safe.id, account_id: safe.bindings[0].account_id, emergency: true, reason: "The disk of the database is full, and nobody who could approve answers the telephone" });
   await call("PATCH", "/org", { dual_control: true });
   await call("PATCH", `/safes/${safe.id}`, { file_transfer: "allowed" });
   const [waiting] = await call("GET", "/confirmations");
   const paths = [
     "/device", `/device?code=${device.user_code}`,
     "/", "/safes", "/safes/new", `/safes/${safe.id}`, `/safes/${safe.id}/edit`, "/resources", "/resources/new", `/resources/${resource.id}`, `/resources/${resource.id}/edit`,
+    "/checkouts", "/checkouts?status=all", "/checkouts?user_id=none", `/checkouts/${checkout.id}`,
     "/accounts", "/accounts/new", "/accounts/import", `/accounts/${account.id}`, `/accounts/${account.id}/edit`, `/accounts/${made.id}`, `/accounts/${account.id}/rotation`, "/accounts/rotations", "/accounts/health", "/accounts/leases", "/organization/ssh-ca", "/kits", `/kits/${kit.id}`, `/safes/${safe.id}/kit`, "/approvals", `/approvals/${request.id}`, "/confirmations", `/confirmations/${waiting.id}`, "/policies", "/policies/new", "/policies/try", `/policies/${policy.id}`, `/policies/${policy.id}/edit`, "/start", "/sessions", `/sessions/${session.id}`,
     "/recordings", `/recordings/${recording.id}`, "/audit", `/audit/${event.id}`, "/audit/verify", "/access", "/reviews", `/reviews/${review.id}`, "/profile/access", "/members", "/groups", `/groups/${group.id}`, "/invitations", "/organization", "/organization/sso", "/organization/sso/new", `/organization/sso/${provider.id}`, "/organization/sso/programs/new", "/organization/provisioning", "/organization/notifications", `/organization/notifications/${webhook.id}`, "/system", "/profile", "/profile/tokens", "/profile/ssh-keys",
-    "/no-such-page", "/terminal",
+    "/no-such-page", "/terminal", `/terminal?safe=${safe.id}&emergency=true`,
   ];
   const began = Date.now();
   for (const path of paths) {

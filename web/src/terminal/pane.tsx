@@ -9,6 +9,7 @@ import { clock } from "../format";
 import { Button, CopyButton } from "../ui/button";
 import { Alert, Problem } from "../ui/feedback";
 import { textLink } from "../ui/link";
+import { EmergencyMark } from "../pages/checkouts/state";
 import { Connection, type End, type Ready } from "./connection";
 import type { Want } from "./workspace";
 
@@ -81,7 +82,7 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
     el.addEventListener("copy", copy, true);
 
     async function run() {
-      const target = { safe_id: want.safe, resource_id: want.resource, account_id: want.account };
+      const target = { safe_id: want.safe, resource_id: want.resource, account_id: want.account, ...(want.emergency && { emergency: true, reason: want.reason }) };
       const safe = await ok(api.GET("/api/v1/safes/{id}", { params: { path: { id: want.safe } } }));
       onTitle(safe.name);
       const launch = await ok(api.POST("/api/v1/sessions", { body: target }));
@@ -151,6 +152,7 @@ export function Pane({ want, seen, onTitle, onOpen }: Props) {
                 {t("terminal.recorded")}
               </span>
             )}
+            <EmergencyMark of={{ emergency: !!want.emergency }} />
             <TimeLeft until={state.ready.expires_at} />
             <span className="ml-auto hidden lg:inline">{t("terminal.leave")}</span>
             <span className="flex gap-2 max-lg:ml-auto">

@@ -8,6 +8,7 @@ import { Dialog } from "../ui/dialog";
 import { Empty, Loading, Problem } from "../ui/feedback";
 import { Field, Input } from "../ui/field";
 import { mayLaunch } from "../pages/safes/launch";
+import { Declare } from "./declare";
 import { Pane } from "./pane";
 import { Target } from "./target";
 
@@ -17,6 +18,9 @@ export interface Want {
   safe: string;
   resource?: string;
   account?: string;
+  /** By break-glass; the reason is asked for here, and stands in no address. */
+  emergency?: boolean;
+  reason?: string;
 }
 
 let keys = 0;
@@ -24,7 +28,7 @@ let keys = 0;
 function first(): Want[] {
   const q = new URLSearchParams(location.search);
   const safe = q.get("safe");
-  return safe ? [{ key: ++keys, safe, resource: q.get("resource") ?? undefined, account: q.get("account") ?? undefined }] : [];
+  return safe ? [{ key: ++keys, safe, resource: q.get("resource") ?? undefined, account: q.get("account") ?? undefined, emergency: q.get("emergency") === "true" }] : [];
 }
 
 /** Terminals in tabs, one or two in sight. Closing the page ends them. */
@@ -97,7 +101,11 @@ export function Workspace() {
         {tabs.map((w) => (
           <div key={w.key} hidden={!visible.includes(w.key)} className="min-h-0 min-w-0">
             <Target want={w} onTitle={(s) => setTitles((x) => ({ ...x, [w.key]: s }))} onChoose={(resource, account) => setTabs((all) => all.map((x) => (x === w ? { ...w, resource, account } : x)))}>
-              <Pane want={w} seen={visible.includes(w.key)} onTitle={(s) => setTitles((x) => ({ ...x, [w.key]: s }))} onOpen={(o) => setOpen((x) => ({ ...x, [w.key]: o }))} />
+              {w.emergency && !w.reason ? (
+                <Declare want={w} onTitle={(s) => setTitles((x) => ({ ...x, [w.key]: s }))} onDeclare={(reason) => setTabs((all) => all.map((x) => (x === w ? { ...w, reason } : x)))} />
+              ) : (
+                <Pane want={w} seen={visible.includes(w.key)} onTitle={(s) => setTitles((x) => ({ ...x, [w.key]: s }))} onOpen={(o) => setOpen((x) => ({ ...x, [w.key]: o }))} />
+              )}
             </Target>
           </div>
         ))}

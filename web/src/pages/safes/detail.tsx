@@ -14,12 +14,14 @@ import { RowLink } from "../../ui/link";
 import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
 import { useToast } from "../../ui/toast";
+import { OutNow } from "../checkouts/card";
 import { PoliciesOfSafe } from "../policies/ofsafe";
 import { types } from "../resources/form";
+import { EmergencyCard, Named } from "./emergency";
 import { Gate, useGate } from "./gate";
 import { LaunchButton, LaunchTarget, mayLaunch } from "./launch";
 import { Members } from "./members";
-import { Reveal } from "./reveal";
+import { checkoutWords, Reveal } from "./reveal";
 import { rotationWords } from "./rotation";
 import { useTargets } from "./targets";
 
@@ -39,6 +41,9 @@ export default function SafeDetail() {
 
   const manages = safe.role === "manager";
   const changes = manages || admin;
+  // Whoever may only request it, or is named for its emergencies, sees no more
+  // than what that takes.
+  const sees = !!safe.role || admin || auditor;
   const changed = () => client.invalidateQueries({ queryKey: ["safes"] });
   return (
     <>
@@ -80,15 +85,21 @@ export default function SafeDetail() {
       <div className="space-y-6">
         {safe.locked && <Alert tone="warn">{t("safes.lockedLead")}</Alert>}
         <Gate safe={safe} gate={gate} />
-        {!mayLaunch(safe) && !auditor && !gate.wanted && !gate.grant && <Alert tone="info">{t("safes.cannotLaunch")}</Alert>}
-        <Card title={t("safes.targets")}>
-          <Targets safe={safe} />
-        </Card>
-        <Card title={t("safes.controls")}>
-          <Controls safe={safe} />
-        </Card>
-        <Members safe={safe} manages={manages} />
-        <PoliciesOfSafe safe={id} />
+        {sees && !mayLaunch(safe) && !auditor && !gate.wanted && !gate.grant && <Alert tone="info">{t("safes.cannotLaunch")}</Alert>}
+        <EmergencyCard safe={safe} />
+        {sees && (
+          <>
+            <Card title={t("safes.targets")}>
+              <Targets safe={safe} />
+            </Card>
+            <OutNow safe={id} />
+            <Card title={t("safes.controls")}>
+              <Controls safe={safe} />
+            </Card>
+            <Members safe={safe} manages={manages} />
+            <PoliciesOfSafe safe={id} />
+          </>
+        )}
         <History target={id} />
       </div>
       {dialog === "lock" && (
@@ -173,12 +184,15 @@ function Controls({ safe }: { safe: Schemas["Safe"] }) {
     <Facts>
       <Fact label={t("safes.recording")}>{t(`safes.onOff.${safe.recording}`)}</Fact>
       <Fact label={t("safes.ttl")}>{duration(safe.session_ttl_seconds)}</Fact>
-      <Fact label={t("safes.checkout")}>{safe.checkout.enabled ? duration(safe.checkout.ttl_seconds ?? 0) : t("safes.onOff.off")}</Fact>
+      <Fact label={t("safes.checkout")}>{checkoutWords(t, safe.checkout)}</Fact>
       <Fact label={t("safes.approval")}>{t(`safes.approvals.${safe.approval}`)}</Fact>
       <Fact label={t("safes.clipboard")}>{t(`safes.transfer.${safe.clipboard}`)}</Fact>
       <Fact label={t("safes.files")}>{t(`safes.transfer.${safe.file_transfer}`)}</Fact>
       <Fact label={t("safes.stepUp")}>{t(`safes.onOff.${safe.mfa_step_up ? "on" : "off"}`)}</Fact>
       <Fact label={t("safes.rotation")}>{rotationWords(t, safe.rotation)}</Fact>
+      <Fact label={t("safes.emergency.title")}>
+        <Named safe={safe} />
+      </Fact>
       <Fact label={t("safes.visibility")}>{t(`safes.visible.${safe.visibility}`)}</Fact>
       <Fact label={t("safes.slug")}>
         <code>{safe.slug}</code>

@@ -6,10 +6,11 @@ import { count, duration } from "../../format";
 import { VersionedForm } from "../../ui/form";
 import { PageHead } from "../../ui/page";
 import { SafeFields, type SafeIn } from "./form";
+import { checkoutWords } from "./reveal";
 import { rotationWords } from "./rotation";
 
 /** What of a Safe the form shows and sends. */
-const fields = ["name", "description", "bindings", "recording", "session_ttl_seconds", "checkout", "clipboard", "file_transfer", "mfa_step_up", "rotation"] as const;
+const fields = ["name", "description", "bindings", "approval", "visibility", "recording", "session_ttl_seconds", "checkout", "clipboard", "file_transfer", "mfa_step_up", "rotation", "break_glass"] as const;
 
 export default function EditSafe() {
   const { t } = useTranslation();
@@ -27,7 +28,10 @@ export default function EditSafe() {
         if (f === "recording" || f === "mfa_step_up") return onOff(v === true || v === "on");
         if (f === "clipboard" || f === "file_transfer") return t(`safes.transfer.${v as string}`);
         if (f === "session_ttl_seconds") return duration(v as number);
-        if (f === "checkout") return onOff((v as SafeIn["checkout"])!.enabled!);
+        if (f === "approval") return t(`safes.approvals.${v as string}`);
+        if (f === "visibility") return t(`safes.visible.${v as string}`);
+        if (f === "checkout") return checkoutWords(t, v as SafeIn["checkout"]);
+        if (f === "break_glass") return count((v as SafeIn["break_glass"])!.user_ids?.length ?? 0);
         if (f === "rotation") return rotationWords(t, v as SafeIn["rotation"]);
         return f === "bindings" ? count((v as unknown[]).length) : undefined;
       }}

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { Button, IconButton } from "../../ui/button";
 import { Checkbox, Field, FieldSet, Input, Select, TextArea } from "../../ui/field";
+import { BreakGlassFields } from "./emergency";
 import { RotationRules } from "./rotation";
 
 export type SafeIn = Schemas["SafeIn"];
@@ -59,6 +60,14 @@ export function SafeFields({ value, onChange, problems, bindings }: { value: Saf
           <Input type="number" min={1} value={Math.round((value.session_ttl_seconds ?? 14400) / 60)} onChange={(e) => set({ session_ttl_seconds: e.target.valueAsNumber * 60 })} />
         </Field>
         <Checkbox label={t("safes.checkoutOn")} hint={t("safes.checkoutHint")} checked={!!value.checkout?.enabled} onChange={(e) => set({ checkout: { ...value.checkout, enabled: e.target.checked } })} />
+        {value.checkout?.enabled && (
+          <>
+            <Field label={t("safes.checkoutMinutes")} error={problems["checkout.ttl_seconds"] ?? problems.checkout}>
+              <Input type="number" min={1} value={Math.round((value.checkout.ttl_seconds ?? 3600) / 60)} onChange={(e) => set({ checkout: { ...value.checkout, ttl_seconds: e.target.valueAsNumber * 60 } })} />
+            </Field>
+            <Checkbox label={t("safes.exclusive")} hint={t("safes.exclusiveHint")} checked={!!value.checkout.exclusive} onChange={(e) => set({ checkout: { ...value.checkout, exclusive: e.target.checked } })} />
+          </>
+        )}
         {(["clipboard", "file_transfer"] as const).map((f) => (
           <Field key={f} label={t(f === "clipboard" ? "safes.clipboard" : "safes.files")} error={problems[f]}>
             <Select value={value[f]} onChange={(e) => set({ [f]: e.target.value })}>
@@ -73,6 +82,7 @@ export function SafeFields({ value, onChange, problems, bindings }: { value: Saf
         <Checkbox label={t("safes.stepUp")} hint={t("safes.stepUpHint")} checked={!!value.mfa_step_up} onChange={(e) => set({ mfa_step_up: e.target.checked })} />
       </FieldSet>
       <RotationRules value={value.rotation ?? {}} onChange={(rotation) => set({ rotation })} problem={problems["rotation.interval_days"] ?? problems.rotation} />
+      <BreakGlassFields value={value.break_glass ?? {}} onChange={(break_glass) => set({ break_glass })} problem={problems["break_glass.user_ids"] ?? problems.break_glass} adds={bindings} />
     </div>
   );
 }

@@ -8,6 +8,7 @@ import { Badge, Empty } from "../../ui/feedback";
 import { RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, Filter, ListBar, type Column } from "../../ui/table";
+import { NamedSafes } from "./emergency";
 import { LaunchButton } from "./launch";
 
 export default function SafeList() {
@@ -58,6 +59,7 @@ export default function SafeList() {
           </Empty>
         }
       />
+      <NamedSafes />
     </>
   );
 }

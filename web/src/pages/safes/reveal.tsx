@@ -1,5 +1,7 @@
+import { useQueryClient } from "@tanstack/react-query";
+import type { TFunction } from "i18next";
 import { KeyRound } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, ok, type Schemas } from "../../api/client";
 import { duration, when } from "../../format";
@@ -9,10 +11,11 @@ import { Problem } from "../../ui/feedback";
 import { Field, Input } from "../../ui/field";
 import { useToast } from "../../ui/toast";
 import { mayLaunch } from "./launch";
+import type { Target } from "./targets";
 
 /** Checks a secret out, where the Safe allows that, shows it this once, and
  * gives it back. */
-export function Reveal({ safe, account }: { safe: Schemas["Safe"]; account: Schemas["Account"] }) {
+export function Reveal({ safe, account }: { safe: Schemas["Safe"]; account: Target["account"] }) {
   const { t } = useTranslation();
   const [asking, setAsking] = useState(false);
   const [reason, setReason] = useState("");
@@ -46,8 +49,11 @@ export function Reveal({ safe, account }: { safe: Schemas["Safe"]; account: Sche
   );
 }
 
-function Revealed({ checkout: c, name, onClose }: { checkout: Schemas["Checkout"]; name: string; onClose: () => void }) {
+/** A secret that was just checked out, this once. */
+export function Revealed({ checkout: c, name, onClose }: { checkout: Schemas["Checkout"]; name: string; onClose: () => void }) {
   const { t } = useTranslation();
+  const client = useQueryClient();
+  useEffect(() => void client.invalidateQueries({ queryKey: ["checkouts"] }), [client]);
   const toast = useToast();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
@@ -56,6 +62,7 @@ function Revealed({ checkout: c, name, onClose }: { checkout: Schemas["Checkout"
     setError(undefined);
     try {
       await ok(api.POST("/api/v1/checkouts/{id}/check-in", { params: { path: { id: c.id } } }));
+      await client.invalidateQueries({ queryKey: ["checkouts"] });
       toast(t("safes.gaveBack"));
       onClose();
     } catch (e) {
@@ -78,4 +85,10 @@ function Revealed({ checkout: c, name, onClose }: { checkout: Schemas["Checkout"
       </div>
     </Dialog>
   );
+}
+
+/** The rules as one line. */
+export function checkoutWords(t: TFunction, c?: Schemas["SafeIn"]["checkout"]): string {
+  if (!c?.enabled) return t("safes.onOff.off");
+  return [duration(c.ttl_seconds ?? 0), c.exclusive ? t("safes.exclusive") : ""].filter(Boolean).join(" · ");
 }

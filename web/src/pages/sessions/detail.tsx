@@ -11,6 +11,7 @@ import { History } from "../../ui/history";
 import { A } from "../../ui/link";
 import { Unread } from "../../ui/missing";
 import { Card, Fact, Facts, PageHead, Time } from "../../ui/page";
+import { EmergencyMark } from "../checkouts/state";
 import { isOpen, Terminate, tones } from "./list";
 
 export default function SessionDetail() {
@@ -30,7 +31,12 @@ export default function SessionDetail() {
       <PageHead
         title={t("sessions.of", { user: s.user_email, safe: s.safe_name || s.safe_id })}
         parent={{ to: "/sessions", label: t("sessions.title") }}
-        badges={<Badge tone={s.status === "ended" ? "plain" : tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge>}
+        badges={
+          <>
+            <Badge tone={s.status === "ended" ? "plain" : tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge>
+            <EmergencyMark of={s} />
+          </>
+        }
         actions={
           <>
             {isOpen(s) && (

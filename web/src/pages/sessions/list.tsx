@@ -11,6 +11,7 @@ import { Field, Input } from "../../ui/field";
 import { RowLink } from "../../ui/link";
 import { PageHead, Time } from "../../ui/page";
 import { DataTable, DateFilter, Filter, ListBar, PickFilter, type Column } from "../../ui/table";
+import { EmergencyMark } from "../checkouts/state";
 
 export const tones: Record<string, Tone> = { pending: "info", active: "good", ended: "quiet", failed: "danger" };
 export const isOpen = (s: Schemas["Session"]) => s.status === "pending" || s.status === "active";
@@ -35,7 +36,16 @@ export default function SessionList() {
       ),
     },
     { label: t("sessions.user"), wide: true, cell: (s) => s.user_email },
-    { label: t("sessions.status"), short: true, cell: (s) => <Badge tone={tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge> },
+    {
+      label: t("sessions.status"),
+      short: true,
+      cell: (s) => (
+        <span className="flex flex-wrap gap-1">
+          <Badge tone={tones[s.status]}>{t(`sessions.statuses.${s.status}`)}</Badge>
+          <EmergencyMark of={s} />
+        </span>
+      ),
+    },
     { label: t("sessions.started"), wide: true, short: true, cell: (s) => <Time at={s.started_at} /> },
     { label: t("sessions.ended"), wide: "most", short: true, cell: (s) => (isOpen(s) ? <span className="text-faint">–</span> : <Time at={s.ended_at} />) },
     { label: t("sessions.output"), wide: "most", numeric: true, cell: (s) => bytes(s.bytes_out) },
