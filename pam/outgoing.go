@@ -33,7 +33,10 @@ const (
 	LetterAccessRequested = "access_requested" // to those who decide
 	LetterAccessApproved  = "access_approved"  // to whoever asked
 	LetterAccessRejected  = "access_rejected"
-	LetterBreakGlass      = "break_glass" // to those who answer for a Safe
+	LetterBreakGlass      = "break_glass"     // to those who answer for a Safe
+	LetterRotationFailed  = "rotation_failed" // to those who manage an account
+	LetterRotationStuck   = "rotation_stuck"
+	LetterRotationCopies  = "rotation_copies" // done, but for a copy
 )
 
 // Letter is what is to be written to one person, in the words of the outbox.

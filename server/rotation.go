@@ -6,6 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"vaultpam/internal/secret"
+	"vaultpam/pam"
+	"vaultpam/pam/request"
 	"vaultpam/pam/rotation"
 	"vaultpam/pam/session"
 	"vaultpam/store"
@@ -19,8 +22,39 @@ func (s *Server) assembleRotations() {
 	}
 	s.rotations = rotation.New(rotation.Deps{
 		Store: s.db, Door: s.broker, Sealed: func() bool { return s.vault.Status().Sealed }, Scribe: s.scribe, Clock: s.clock, IDs: s.ids, Log: s.log,
-		Node: s.broker.Node(), Silent: silent, AtOnce: s.cfg.RotationConcurrency, Observe: s.metrics.credential,
+		Node: s.broker.Node(), Silent: silent, AtOnce: s.cfg.RotationConcurrency, Observe: s.metrics.credential, Write: s.rotationLetters,
 	})
+}
+
+// rotationLetters writes to those who manage an account what has become of its
+// rotation, whatever their preferences. What cannot be written is in the audit
+// log and in the console all the same: no rotation waits for it.
+func (s *Server) rotationLetters(ctx context.Context, r rotation.Rotation) []pam.Outgoing {
+	if !s.outbox.CanMail() {
+		return nil
+	}
+	kind := map[rotation.State]string{rotation.Failed: pam.LetterRotationFailed, rotation.Stuck: pam.LetterRotationStuck, rotation.Done: pam.LetterRotationCopies}[r.State]
+	o, err := s.db.OrganizationByID(ctx, r.Org)
+	var people []request.Person
+	if err == nil {
+		people, err = s.db.Managers(ctx, r.Org, r.Account, s.clock.Now(), alarmed)
+	}
+	var out []pam.Outgoing
+	for _, p := range people {
+		var m pam.Outgoing
+		if m, err = s.outbox.Letter(ctx, pam.Letter{
+			Org: r.Org, Kind: kind, Object: string(r.ID), To: p.Email, Language: p.Language, OrgName: o.Name, About: r.Name, Why: r.Problem,
+			Link: secret.FromString(s.url() + "/accounts/" + string(r.Account)), Until: s.clock.Now(),
+		}); err != nil {
+			break
+		}
+		out = append(out, m)
+	}
+	if err != nil {
+		s.log.Warn("nobody could be written to about a rotation", "rotation", r.ID, "error", err)
+		return nil
+	}
+	return out
 }
 
 // newRotationMetrics counts what rotations and checks came to.

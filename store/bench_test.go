@@ -45,7 +45,7 @@ func BenchmarkFsync(b *testing.B) {
 func BenchmarkWrite(b *testing.B) {
 	databases := map[string]func(b *testing.B) store.Options{
 		"sqlite":   func(b *testing.B) store.Options { return store.Options{DataDir: b.TempDir()} },
-		"postgres": func(b *testing.B) store.Options { return store.Options{DatabaseURL: storetest.Postgres(b)} },
+		"postgres": func(b *testing.B) store.Options { return store.Options{DatabaseURL: storetest.NewServer(b).Address()} },
 	}
 	for _, name := range []string{"sqlite", "postgres"} {
 		for _, n := range writers {

@@ -227,7 +227,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 		}
 	}
 	t.Run("sqlite", func(t *testing.T) { check(t, store.Options{DataDir: t.TempDir()}) })
-	t.Run("postgres", func(t *testing.T) { check(t, store.Options{DatabaseURL: storetest.Postgres(t)}) })
+	t.Run("postgres", func(t *testing.T) { check(t, store.Options{DatabaseURL: storetest.BarePostgres(t)}) })
 }
 
 func TestDatabaseIsCopiedAsideBeforeItIsMigrated(t *testing.T) {

@@ -92,6 +92,6 @@ func TestKeysAreFreeAfterReleaseExpiryAndDeath(t *testing.T) {
 		}
 		reserve("answered", false)
 	}
-	t.Run("sqlite", func(t *testing.T) { run(t, store.Options{DataDir: t.TempDir()}) })
+	t.Run("sqlite", func(t *testing.T) { run(t, store.Options{DataDir: storetest.DataDir(t)}) })
 	t.Run("postgres", func(t *testing.T) { run(t, store.Options{DatabaseURL: storetest.Postgres(t)}) })
 }

@@ -211,7 +211,7 @@ func TestListsOfAHundredThousandAreQuick(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills a database")
 	}
-	w := newWorld(t, storetest.Open(t, store.Options{DataDir: t.TempDir()}))
+	w := newWorld(t, storetest.Open(t, store.Options{DataDir: storetest.DataDir(t)}))
 	const n = 100_000
 	w.fill(n)
 	yes := true

@@ -256,6 +256,22 @@ func (db *DB) Answerable(ctx context.Context, org pam.OrgID, id pam.SafeID, now 
 	return out, db.failed("list who answers for a safe", err)
 }
 
+// Managers lists who is to hear that the credential of an account is in
+// trouble: the managers of the Safes that bind it, or without any the owners
+// and administrators of the organization.
+func (db *DB) Managers(ctx context.Context, org pam.OrgID, id pam.AccountID, now time.Time, limit int) ([]request.Person, error) {
+	const people = `SELECT o.user_id, o.email, u.language FROM memberships o JOIN users u ON u.id = o.user_id WHERE o.org_id = ? AND o.status = 'active' AND `
+	scan := func(r row) (p request.Person, err error) { return p, r.Scan(&p.User, &p.Email, &p.Language) }
+	out, err := list(ctx, db, scan, people+`o.user_id IN (
+		SELECT COALESCE(m.user_id, x.user_id) FROM safe_bindings b JOIN safe_members m ON m.org_id = b.org_id AND m.safe_id = b.safe_id
+			LEFT JOIN group_members x ON x.org_id = m.org_id AND x.group_id = m.group_id
+			WHERE b.org_id = ? AND b.account_id = ? AND m.role = 'manager' AND `+unexpired+`) ORDER BY o.user_id LIMIT ?`, org, org, id, micros(now), limit)
+	if err == nil && len(out) == 0 {
+		out, err = list(ctx, db, scan, people+`o.role IN ('owner', 'admin') ORDER BY o.user_id LIMIT ?`, org, limit)
+	}
+	return out, db.failed("list who manages an account", err)
+}
+
 // SafesAs is request.Store's.
 func (db *DB) SafesAs(ctx context.Context, org pam.OrgID, user pam.UserID, now time.Time, roles ...pam.SafeRole) ([]pam.SafeID, error) {
 	in, args := inList(roles)

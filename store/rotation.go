@@ -30,7 +30,7 @@ func scanRotation(r row) (v rotation.Rotation, err error) {
 }
 
 // CreateRotation is rotation.Store's.
-func (db *DB) CreateRotation(ctx context.Context, org pam.OrgID, r rotation.Rotation, c *rotation.Candidate, due bool, e audit.Entry) error {
+func (db *DB) CreateRotation(ctx context.Context, org pam.OrgID, r rotation.Rotation, c *rotation.Candidate, due bool, letters []pam.Outgoing, e audit.Entry) error {
 	return db.write(ctx, "create rotation", func(ctx context.Context, tx *Tx) error {
 		// The row is locked, so that no version is stored at the same time.
 		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET version = version WHERE org_id = ? AND account_id = ?`, org, r.Account); err != nil {
@@ -52,6 +52,9 @@ func (db *DB) CreateRotation(ctx context.Context, org pam.OrgID, r rotation.Rota
 			if _, err := tx.exec(ctx, `DELETE FROM rotation_due WHERE org_id = ? AND account_id = ?`, org, r.Account); err != nil {
 				return err
 			}
+		}
+		if err := send(ctx, tx, letters...); err != nil {
+			return err
 		}
 		return addCandidate(ctx, tx, org, r, c)
 	}, e)
@@ -163,6 +166,9 @@ func (db *DB) Advance(ctx context.Context, org pam.OrgID, s rotation.Step, event
 		}
 		if s.From != r.State || s.Working != nil {
 			tx.changed(org, pam.SubjectAccount, string(r.Account))
+		}
+		if err := send(ctx, tx, s.Letters...); err != nil {
+			return err
 		}
 		return workingIs(ctx, tx, org, s)
 	}, events...)

@@ -84,7 +84,7 @@ func TestFiguresOfALongLogAreQuick(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills a database")
 	}
-	w := newWorld(t, storetest.Open(t, store.Options{DataDir: t.TempDir()}))
+	w := newWorld(t, storetest.Open(t, store.Options{DataDir: storetest.DataDir(t)}))
 	now := w.clock.Now()
 	// Rows that only look like events: nothing here reads a tree.
 	err := w.db.Write(t.Context(), func(ctx context.Context, tx *store.Tx) error {

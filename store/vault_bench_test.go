@@ -25,7 +25,7 @@ func BenchmarkKeyRotation(b *testing.B) {
 	}
 	for name, options := range map[string]func() store.Options{
 		"sqlite":   func() store.Options { return store.Options{DataDir: b.TempDir()} },
-		"postgres": func() store.Options { return store.Options{DatabaseURL: storetest.Postgres(b)} },
+		"postgres": func() store.Options { return store.Options{DatabaseURL: storetest.NewServer(b).Address()} },
 	} {
 		b.Run(name, func(b *testing.B) {
 			w := newSealedWorld(b, storetest.Open(b, options()))

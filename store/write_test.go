@@ -243,7 +243,7 @@ func TestLeavesAreContiguousUnderConcurrency(t *testing.T) {
 }
 
 func TestNodesShareOneSequence(t *testing.T) {
-	address := storetest.Postgres(t)
+	address := storetest.BarePostgres(t)
 	nodes := make([]*store.DB, 3)
 	var wg sync.WaitGroup
 	for i := range nodes { // at once, so that they also meet in the migration

@@ -30,6 +30,7 @@ import (
 	"vaultpam/pam/session"
 	"vaultpam/store"
 	"vaultpam/store/blobfs"
+	"vaultpam/store/storetest"
 	"vaultpam/vault"
 	"vaultpam/vault/vaulttest"
 )
@@ -116,7 +117,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx, c, log := t.Context(), clock.Real{}, slog.New(slog.DiscardHandler)
 	w := &world{t: t, vault: vaulttest.New(t)}
-	w.db = &faulty{DB: must[*store.DB](t)(store.Open(ctx, store.Options{DataDir: t.TempDir()}))}
+	w.db = &faulty{DB: must[*store.DB](t)(store.Open(ctx, store.Options{DataDir: storetest.DataDir(t)}))}
 	t.Cleanup(func() { _ = w.db.Close() })
 	src := ids.NewSource(c, rand.Reader)
 	scribe := audit.NewScribe(c, src)

@@ -18,7 +18,7 @@ import (
 // a part in.
 func inSQLite(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
-	test(t, newWorld(t, storetest.Open(t, store.Options{DataDir: t.TempDir()})))
+	test(t, newWorld(t, storetest.Open(t, store.Options{DataDir: storetest.DataDir(t)})))
 }
 
 // ended checks that a login's token serves nowhere.

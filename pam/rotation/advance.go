@@ -350,6 +350,7 @@ func (w *work) advance(ctx context.Context, s Step, to State) error {
 	if to == Kept || to == Applying && w.r.State == Kept {
 		s.Next.Attempts = w.r.Attempts // one and the same try to reach the target
 	}
+	s.Letters = w.s.letters(ctx, s.Next)
 	return w.write(ctx, s, w.s.events(s.Next)...)
 }
 

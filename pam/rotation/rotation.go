@@ -152,6 +152,8 @@ type Step struct {
 	NotBefore time.Time
 	// Again is when what brought this rotation about asks once more; zero: not.
 	Again time.Time
+	// Letters leave with the step.
+	Letters []pam.Outgoing
 }
 
 // Store keeps rotations. Everything that it changes is durable when it
@@ -160,7 +162,7 @@ type Store interface {
 	// CreateRotation stores r. It is a Conflict while another one of the
 	// account is open. With c it begins with a version in the vault. With due
 	// it takes the place of what was due for the account.
-	CreateRotation(ctx context.Context, org pam.OrgID, r Rotation, c *Candidate, due bool, e audit.Entry) error
+	CreateRotation(ctx context.Context, org pam.OrgID, r Rotation, c *Candidate, due bool, letters []pam.Outgoing, e audit.Entry) error
 	RotationByID(ctx context.Context, org pam.OrgID, id pam.RotationID) (Rotation, error)
 	ListRotations(ctx context.Context, org pam.OrgID, q Query) ([]Rotation, error)
 	// ClaimRotations gives up to limit rotations, whose turn it is at now and

@@ -142,11 +142,13 @@ func (s *Service) begin(ctx context.Context, d Due, now time.Time) error {
 	}
 	r.Name, r.Resource = f.Name, f.Resource
 	t := audit.CredentialRotationStarted
+	var letters []pam.Outgoing
 	if r.State == Failed {
+		letters = s.letters(ctx, r)
 		t = audit.CredentialRotationFailed
 		s.Observe("rotation", string(Failed))
 	}
-	err = s.Store.CreateRotation(ctx, d.Org, r, nil, true, s.Scribe.Entry(system(d.Org), t, r.target(), r.about()))
+	err = s.Store.CreateRotation(ctx, d.Org, r, nil, true, letters, s.Scribe.Entry(system(d.Org), t, r.target(), r.about()))
 	if pam.Is(err, pam.Conflict) {
 		return nil // one is under way: what is due stays due
 	}

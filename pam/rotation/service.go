@@ -30,6 +30,9 @@ type Deps struct {
 	AtOnce int
 	// Observe counts what rotations and checks came to; nil counts nothing.
 	Observe func(what, outcome string)
+	// Write writes to those who manage the account; nil writes to nobody. No
+	// rotation waits for it.
+	Write func(ctx context.Context, r Rotation) []pam.Outgoing
 }
 
 // Service rotates credentials. It is safe for concurrent use.
@@ -174,7 +177,7 @@ func (s *Service) begun(org pam.OrgID, id pam.AccountID, t Trigger) Rotation {
 
 func (s *Service) create(ctx context.Context, op string, a pam.Actor, r Rotation, c *Candidate) (Rotation, error) {
 	e := s.Scribe.Entry(a, audit.CredentialRotationStarted, r.target(), r.about())
-	if err := s.Store.CreateRotation(ctx, r.Org, r, c, false, e); err != nil {
+	if err := s.Store.CreateRotation(ctx, r.Org, r, c, false, nil, e); err != nil {
 		return Rotation{}, pam.Wrap(op, err)
 	}
 	s.poke()

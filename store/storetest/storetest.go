@@ -2,8 +2,9 @@
 // SQLite in a directory of its own and on a database of its own in a real
 // PostgreSQL server that the test binary starts.
 //
-// It owns that server. It must not know any noun. Start at [Run]; the test
-// binary's TestMain calls [Main].
+// It owns that server, and one migrated database of each kind, which tests get
+// copies of: migrations take seconds. It must not know any noun. Start at
+// [Run]; the test binary's TestMain calls [Main].
 package storetest
 
 import (
@@ -33,13 +34,17 @@ func Main(m *testing.M) int {
 var inMain atomic.Bool
 
 // Run runs test as a subtest on each database. open opens the store of that
-// subtest, empty at first; it may be closed and opened again, and on
+// subtest, which has no row at first; it may be closed and opened again, and on
 // PostgreSQL opened several times at once, as several nodes do. What is still
 // open at the end is closed.
+//
+// The test becomes parallel: half of its time it waits for a disk or for
+// PostgreSQL. What measures time opens a store of its own and stays alone.
 func Run(t *testing.T, test func(t *testing.T, open func() *store.DB)) {
 	t.Helper()
+	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
-		dir := t.TempDir()
+		dir := DataDir(t)
 		test(t, opener(t, store.Options{DataDir: dir}))
 	})
 	t.Run("postgres", func(t *testing.T) {
@@ -85,9 +90,27 @@ func Entry(org pam.OrgID, kind audit.Type) audit.Entry {
 	return scribe.Entry(pam.Actor{Org: org, Token: pam.SystemToken}, kind, audit.Party{Type: "test", ID: "test", Name: "test"}, nil)
 }
 
-// Postgres returns the address of a new, empty database on the test binary's
-// PostgreSQL server, which it starts when it must.
+// Postgres returns the address of a new database, with the schema and without
+// a row, on the test binary's PostgreSQL server, which it starts when it must.
+// That server does not wait for disks: what is about disks or about time takes
+// [NewServer].
 func Postgres(t testing.TB) string {
+	t.Helper()
+	s := sharedServer(t)
+	template, err := migratedPostgres(s)
+	if err != nil {
+		t.Fatalf("make a migrated database: %v", err)
+	}
+	return s.new(t, " TEMPLATE "+template)
+}
+
+// BarePostgres is Postgres without the schema.
+func BarePostgres(t testing.TB) string {
+	t.Helper()
+	return sharedServer(t).new(t, "")
+}
+
+func sharedServer(t testing.TB) *server {
 	t.Helper()
 	if !inMain.Load() {
 		t.Fatal("TestMain does not call storetest.Main")
@@ -96,12 +119,19 @@ func Postgres(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("no PostgreSQL server (on Debian: apt-get install postgresql): %v", err)
 	}
-	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
-	if err := s.create(context.Background(), name); err != nil {
+	return s
+}
+
+func (s *server) new(t testing.TB, how string) string {
+	t.Helper()
+	name := databaseName()
+	if err := s.create(context.Background(), name+how); err != nil {
 		t.Fatal(err)
 	}
 	return s.address(name)
 }
+
+func databaseName() string { return fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1)) }
 
 var databases atomic.Int64
 

@@ -69,7 +69,7 @@ func TestRevealsKeepPaceWithTheCeiling(t *testing.T) {
 	}
 	t.Run("sqlite", func(t *testing.T) { reveals(t, startServer(t, newData(t)), "", rounds, span) })
 	t.Run("postgres", func(t *testing.T) {
-		p := startServer(t, filepath.Join(t.TempDir(), "data"), "--database-url", storetest.Postgres(t))
+		p := startServer(t, filepath.Join(t.TempDir(), "data"), "--database-url", storetest.NewServer(t).Address())
 		reveals(t, p, " on PostgreSQL", rounds, span)
 	})
 }

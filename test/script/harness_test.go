@@ -69,6 +69,7 @@ type proc struct {
 	args []string
 	env  []string
 	attr *syscall.SysProcAttr // of the process: its user, for one
+	exe  string               // empty: the binary as it is shipped
 
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -115,7 +116,10 @@ func newServer(t testing.TB, args ...string) *proc {
 // start starts the server's process and waits for /healthz.
 func (p *proc) start() {
 	p.t.Helper()
-	p.cmd = exec.Command(binary(p.t), p.args...)
+	if p.exe == "" {
+		p.exe = binary(p.t)
+	}
+	p.cmd = exec.Command(p.exe, p.args...)
 	p.cmd.Env, p.cmd.Dir, p.cmd.SysProcAttr = p.env, p.dir, p.attr
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	must(p.t, p.cmd.Start())

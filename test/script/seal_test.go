@@ -18,11 +18,17 @@ import (
 // operator would, and prepares its server. What init printed is returned.
 func sealedServer(t *testing.T, env []string, seal ...string) (p *proc, printed string) {
 	t.Helper()
+	return sealedServerOf(t, binary(t), env, seal...)
+}
+
+// sealedServerOf is sealedServer of another binary.
+func sealedServerOf(t *testing.T, exe string, env []string, seal ...string) (p *proc, printed string) {
+	t.Helper()
 	p = newServer(t)
-	p.env = append(p.env, env...)
+	p.exe, p.env = exe, append(p.env, env...)
 	places := append([]string{"--data-dir", p.data, "--argon2-memory-kib", "64", "--argon2-time", "1"}, seal...)
 	p.args = append([]string{"server", "--listen", p.http, "--ssh-listen", p.ssh, "--rate-limits", "off", "--log-level", "debug", "--local-allow", "127.0.0.0/8"}, places...)
-	out, errs, status := run(t, append(env, "VAULTPAM_PASSWORD="+ownerPassword), "", binary(t), append([]string{"init", "--organization", "Example", "--email", ownerEmail}, places...)...)
+	out, errs, status := run(t, append(env, "VAULTPAM_PASSWORD="+ownerPassword), "", exe, append([]string{"init", "--organization", "Example", "--email", ownerEmail}, places...)...)
 	if status != 0 {
 		t.Fatalf("init: %d %s%s", status, out, errs)
 	}
