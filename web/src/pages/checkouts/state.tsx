@@ -7,7 +7,8 @@ import { Badge } from "../../ui/feedback";
 export type Checkout = Schemas["Checkout"];
 export type Cause = NonNullable<Checkout["cause"]>;
 
-export const causes = ["by_holder", "forced", "timeout", "session_ended", "grant_ended", "membership_ended", "access_removed", "binding_removed", "safe_locked", "not_opened"] as const satisfies Cause[];
+export const causes = ["by_holder", "forced", "timeout", "session_ended", "grant_ended", "membership_ended", "access_removed", "binding_removed", "safe_locked", "not_opened",
+  "checkout_off", "hours_over", "credential_expired", "policy_denied", "approval_needed", "access_unconfirmed"] as const satisfies Cause[];
 
 /** How often the server extends one checkout. */
 export const mostExtensions = 3;
