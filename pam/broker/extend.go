@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vaultpam/pam"
+	"vaultpam/pam/account"
 	"vaultpam/pam/audit"
 	"vaultpam/pam/checkout"
 )
@@ -58,6 +59,14 @@ func (b *Broker) Extend(ctx context.Context, actor pam.Actor, id pam.CheckoutID,
 	if err != nil {
 		b.refused(ctx, refusedBy(audit.PolicyEvaluated, c.Emergency), p, Want{Safe: string(c.Safe), Account: string(c.Account)}, err)
 		return checkout.Checkout{}, pam.Wrap(op, err)
+	}
+	held, err := b.Secrets.SealedCredential(ctx, p.actor.Org, p.account.ID)
+	if err != nil {
+		return checkout.Checkout{}, pam.Wrap(op, err)
+	}
+	if held.Kind == account.Made {
+		// The target itself was told when the user ends.
+		return checkout.Checkout{}, pam.Errorf(pam.Conflict, op, "The user at the target was made for the time of this checkout: check out anew.")
 	}
 	most := time.Duration(p.safe.Checkout.TTLSeconds) * time.Second
 	if after == 0 {

@@ -131,6 +131,7 @@ func TestUsersOfACheckoutComeAndGo(t *testing.T) {
 			if !strings.HasPrefix(c.Username, "vp_") || !l.logsIn(c.Username, c.Value) {
 				t.Fatalf("the user %q does not log in", c.Username)
 			}
+			owner.call("POST", "/checkouts/"+c.ID+"/extend", nil).want(http.StatusConflict) // the target was told when it ends
 			owner.call("POST", "/checkouts/"+c.ID+"/check-in", nil).want(http.StatusOK)
 			l.gone(t, owner, c)
 

@@ -54,6 +54,7 @@ const known: [RegExp, string, ...string[]][] = [
   [/^This secret is checked in already\.$/, "isBack"],
   [/^This checkout was extended (\d+) times, which is the most/, "extendedOften", "n"],
   [/^It would not be longer:/, "notLonger"],
+  [/^The user at the target was made for the time of this checkout/, "madeForATime"],
   [/^is longer than the safe gives$/, "longerThanSafe"],
   [/^This credential is checked out already, and only one/, "takenAlready"],
   [/^is needed in an emergency$/, "required"],
