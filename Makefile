@@ -61,8 +61,9 @@ test-deps: ## install the real peers that tests talk to (Debian packages)
 	@tools/test-deps.sh
 
 .PHONY: test
+# Scripts wait more than they work, so that a few more of them than cores run at once.
 test: test-deps console ## every test; a skipped test is a failure
-	$(GO) run ./tools/gotest -timeout 40m ./...
+	$(GO) run ./tools/gotest -timeout 40m -parallel 3 ./...
 
 .PHONY: check
 check: vet staticcheck format floors ## what can be said without running the product

@@ -311,8 +311,10 @@ func TestClientThatIsSilentOrGoneIsCut(t *testing.T) {
 func TestManyTinyMessagesAreTakenInOrder(t *testing.T) {
 	w := newWorld(t)
 	p, _ := w.open(w.alice)
-	p.typeIn("stty -echo; md5sum\r")
-	p.shows("md5sum")
+	// Until the shell has run the line, the terminal makes no line ends of what
+	// is typed.
+	p.typeIn("stty -echo; printf 'be%s\\n' gun; md5sum\r")
+	p.shows("begun")
 	for i := range 20_000 {
 		c := "x"
 		if i%100 == 99 {

@@ -15,7 +15,7 @@ export const templates: Template[] = [
     name: "PostgreSQL",
     type: "postgresql",
     create: ["CREATE ROLE {{name}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires_at}}", "GRANT readers TO {{name}}"],
-    revoke: ["ALTER ROLE {{name}} NOLOGIN", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'", "REASSIGN OWNED BY {{name}} TO CURRENT_USER", "DROP OWNED BY {{name}}", "DROP ROLE {{name}}"],
+    revoke: ["ALTER ROLE {{name}} NOLOGIN", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'", "DROP OWNED BY {{name}}", "DROP ROLE {{name}}"],
   },
   {
     name: "MariaDB",
