@@ -11,6 +11,9 @@ import (
 // late where a server has answered with less than was asked for.
 const maxWaiting = 16 << 20
 
+// partCost is what a waiting part costs beside its bytes.
+const partCost = 128
+
 // digest is the SHA-256 of a file whose parts pass one by one.
 type digest struct {
 	sum     hash.Hash
@@ -21,6 +24,7 @@ type digest struct {
 	end     uint64
 	waiting map[uint64][]byte
 	room    *int // how much may still be kept, of all files of the channel
+	arrives bool // parts are put where the file ends, whatever is said of their places
 	broken  bool // parts came twice, or too far from their order
 }
 
@@ -43,10 +47,10 @@ func (d *digest) add(offset uint64, data []byte) {
 				break
 			}
 			delete(d.waiting, d.at)
-			*d.room += len(next)
+			*d.room += len(next) + partCost
 			d.hash(next)
 		}
-	case offset < d.at, d.waiting[offset] != nil, len(data) > *d.room:
+	case d.arrives, offset < d.at, d.waiting[offset] != nil, len(data)+partCost > *d.room:
 		d.broken = true
 		d.drop()
 	default:
@@ -54,7 +58,7 @@ func (d *digest) add(offset uint64, data []byte) {
 			d.waiting = map[uint64][]byte{}
 		}
 		d.waiting[offset] = append([]byte(nil), data...)
-		*d.room -= len(data)
+		*d.room -= len(data) + partCost
 	}
 }
 
@@ -66,7 +70,7 @@ func (d *digest) hash(data []byte) {
 // drop gives back what was kept.
 func (d *digest) drop() {
 	for _, part := range d.waiting {
-		*d.room += len(part)
+		*d.room += len(part) + partCost
 	}
 	d.waiting = nil
 }

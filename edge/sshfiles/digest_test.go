@@ -32,13 +32,14 @@ func TestDigestIsThatOfTheFile(t *testing.T) {
 		if len(parts) > 1 { // the first says where it begins
 			r.Shuffle(len(parts)-1, func(i, j int) { parts[i+1], parts[j+1] = parts[j+1], parts[i+1] })
 		}
-		room := len(data)
+		room := len(data) + len(parts)*partCost
+		all := room
 		d := digest{room: &room}
 		for _, p := range parts {
 			d.add(uint64(p.at), data[p.at:p.at+p.n])
 		}
-		if d.hex() != sumOf(data) || d.bytes != uint64(len(data)) || room != len(data) {
-			t.Fatalf("%d bytes in %d parts: %q, %d left of %d", len(data), len(parts), d.hex(), room, len(data))
+		if d.hex() != sumOf(data) || d.bytes != uint64(len(data)) || room != all {
+			t.Fatalf("%d bytes in %d parts: %q, %d left of %d", len(data), len(parts), d.hex(), room, all)
 		}
 	}
 }
@@ -59,12 +60,12 @@ func TestDigestOfWhatIsNoSequenceIsNone(t *testing.T) {
 			t.Errorf("%s: %d bytes are kept", name, maxWaiting-room)
 		}
 	}
-	room := 15
+	room := 15 + partCost
 	d := digest{room: &room}
 	for _, o := range []uint64{0, 20, 40} { // the second of those that wait is too much
 		d.add(o, part)
 	}
-	if d.hex() != "" || room != 15 {
+	if d.hex() != "" || room != 15+partCost {
 		t.Errorf("more waits than may: %q, %d", d.hex(), room)
 	}
 	empty := digest{room: &room}

@@ -27,6 +27,10 @@ const (
 	keepWithin = 20 * time.Second // in which an act has to be on record
 )
 
+// writing are the flags by which an open may change the file, or make it: a
+// server does so for the last three even where it is opened to be read.
+const writing = sftp.FlagWrite | sftp.FlagAppend | sftp.FlagCreate | sftp.FlagTrunc
+
 // errSFTP ends a channel on which nobody can say any more what is done.
 var errSFTP = sshpump.Refusal("This is no SFTP that VaultPAM can read, and nothing goes unrecorded.")
 
@@ -54,6 +58,7 @@ type SFTP struct {
 	pending map[uint32]pending
 	files   map[string]*file
 	room    int
+	opening int // of pending: opens
 }
 
 // pending is a request that was not answered yet.
@@ -70,6 +75,8 @@ type file struct {
 	cut        uint64 // the size that was set last
 	resized    bool
 	refused    bool // the server did not take a part
+	lost       bool // some of what was sent was cut off again
+	closing    bool // a close was asked for
 }
 
 // New makes a filter between a client and the server at a live session's target.
@@ -186,13 +193,19 @@ func (f *SFTP) request(packet []byte) (refusal []byte, err error) {
 		return nil, errSFTP
 	}
 	p := pending{Request: q}
-	if q.Handle != "" {
-		if p.file = f.files[q.Handle]; p.file == nil && q.Kind != sftp.Readdir {
+	if byHandle(q) {
+		// A server gives the handle of what is being closed to the next file at
+		// once: what is asked of it from now on could mean either.
+		if p.file = f.files[q.Handle]; p.file == nil || p.file.closing {
 			return sftp.StatusFrame(q.ID, sftp.Failure, "There is no such handle"), nil
 		}
+		p.Path = p.file.path
 	}
-	if q.Kind == sftp.Open && len(f.files) >= maxFiles || q.Kind == sftp.Opendir && len(f.files) >= maxFiles {
-		return sftp.StatusFrame(q.ID, sftp.Failure, "Too many files are open"), nil
+	if q.Kind == sftp.Open || q.Kind == sftp.Opendir {
+		if len(f.files)+f.opening >= maxFiles {
+			return sftp.StatusFrame(q.ID, sftp.Failure, "Too many files are open"), nil
+		}
+		f.opening++
 	}
 	if q.Kind == sftp.Write {
 		if q.Offset > math.MaxInt64-uint64(len(q.Data)) {
@@ -200,7 +213,10 @@ func (f *SFTP) request(packet []byte) (refusal []byte, err error) {
 		}
 		p.file.sent.add(q.Offset, q.Data)
 	}
-	if text := told(q); text != "" {
+	if q.Kind == sftp.Close {
+		p.file.closing = true
+	}
+	if text := told(p.Request); text != "" {
 		if err := f.rec.Marker("sftp", text); err != nil {
 			return nil, err
 		}
@@ -208,6 +224,15 @@ func (f *SFTP) request(packet []byte) (refusal []byte, err error) {
 	p.Data = nil // the packet's
 	f.pending[q.ID] = p
 	return nil, nil
+}
+
+// byHandle says whether a request is about what its handle means.
+func byHandle(q sftp.Request) bool {
+	switch q.Kind {
+	case sftp.Close, sftp.Read, sftp.Write, sftp.Fstat, sftp.Fsetstat, sftp.Readdir:
+		return true
+	}
+	return q.Extension == sftp.FstatVFS || q.Extension == sftp.Fsync
 }
 
 // answers is the direction from the server to the client.
@@ -244,10 +269,12 @@ func (a answers) Write(p []byte) (int, error) {
 				return 0, err
 			}
 		}
+		var lost []error
 		for _, act := range acts {
-			if err := f.keep(act); err != nil {
-				return 0, err
-			}
+			lost = append(lost, f.keep(act))
+		}
+		if err := errors.Join(lost...); err != nil {
+			return 0, err
 		}
 		if other != nil {
 			if _, err := f.client.Output().Write(other); err != nil {
@@ -285,6 +312,9 @@ func (f *SFTP) answer(packet []byte) (other []byte, acts []broker.FileAct, err e
 		return nil, nil, errSFTP
 	}
 	delete(f.pending, a.ID)
+	if q.Kind == sftp.Open || q.Kind == sftp.Opendir {
+		f.opening--
+	}
 	switch {
 	case a.Kind == sftp.Handle:
 		return nil, nil, f.opened(q, a.Handle)
@@ -297,7 +327,9 @@ func (f *SFTP) answer(packet []byte) (other []byte, acts []broker.FileAct, err e
 	case a.Kind == sftp.Data, a.Kind == sftp.Status && a.Code == sftp.OK && (q.Kind == sftp.Open || q.Kind == sftp.Opendir || q.Kind == sftp.Read):
 		return nil, nil, errSFTP // not what answers this
 	case a.Kind == sftp.Status && a.Code == sftp.EOF && q.Kind == sftp.Read:
-		q.file.read.eof(q.Offset)
+		if q.Length > 0 {
+			q.file.read.eof(q.Offset)
+		}
 		return nil, nil, nil
 	case a.Kind == sftp.Status && a.Code != sftp.OK && told(q.Request) != "":
 		return nil, nil, f.rec.Marker("sftp", fmt.Sprintf("the target refuses with code %d: %s", a.Code, told(q.Request)))
@@ -314,6 +346,7 @@ func (f *SFTP) opened(q pending, handle string) error {
 	}
 	x := &file{path: q.Path, flags: q.Flags}
 	x.read.room, x.sent.room = &f.room, &f.room
+	x.sent.arrives = q.Flags&sftp.FlagAppend != 0
 	f.files[handle] = x
 	return nil
 }
@@ -332,10 +365,7 @@ func (f *SFTP) done(q pending, code uint32) (acts []broker.FileAct) {
 		return nil
 	case q.Kind == sftp.Fsetstat && q.Resizes:
 		q.file.cut, q.file.resized = q.Size, true
-		if q.file.sent.bytes > 0 {
-			return nil // told at the close
-		}
-		return []broker.FileAct{{What: "resize", Path: q.file.path}}
+		q.file.lost = q.file.lost || q.Size < q.file.sent.at
 	}
 	if what := changes(q.Request); what != "" {
 		return []broker.FileAct{{What: what, Path: q.Path, To: q.To}}
@@ -345,10 +375,10 @@ func (f *SFTP) done(q pending, code uint32) (acts []broker.FileAct) {
 
 // acts is what has passed through a file that is closed.
 func (x *file) acts() (out []broker.FileAct) {
-	up := x.flags&sftp.FlagWrite != 0 && (x.sent.bytes > 0 || x.flags&(sftp.FlagTrunc|sftp.FlagCreate) != 0)
+	up := x.flags&writing != 0 && (x.sent.bytes > 0 || x.flags&(sftp.FlagTrunc|sftp.FlagCreate) != 0)
 	if up {
 		d := &x.sent
-		whole := !x.refused && d.from == 0 && d.hex() != "" && (x.flags&sftp.FlagTrunc != 0 && !x.resized || x.resized && x.cut == d.at)
+		whole := !x.refused && !x.lost && (x.flags&sftp.FlagTrunc != 0 || !d.arrives) && d.from == 0 && d.hex() != "" && (x.flags&sftp.FlagTrunc != 0 && !x.resized || x.resized && x.cut == d.at)
 		out = append(out, broker.FileAct{What: broker.Upload, Path: x.path, Bytes: int64(d.bytes), From: int64(d.from), SHA256: d.hex(), Complete: whole})
 	}
 	if d := &x.read; d.bytes > 0 || d.ended {
@@ -381,7 +411,11 @@ func (f *SFTP) End() {
 	}
 	// What was asked and not answered may have been done.
 	for id, q := range f.pending {
-		if what := changes(q.Request); what != "" {
+		what := changes(q.Request)
+		if q.Kind == sftp.Open && q.Flags&writing != 0 {
+			what = "open to write"
+		}
+		if what != "" {
 			acts = append(acts, broker.FileAct{What: what + ", without an answer", Path: q.Path, To: q.To})
 		}
 		delete(f.pending, id)
@@ -390,7 +424,6 @@ func (f *SFTP) End() {
 	for _, act := range acts {
 		if err := f.keep(act); err != nil {
 			f.fail(err)
-			return
 		}
 	}
 }
@@ -408,7 +441,7 @@ func changes(q sftp.Request) string {
 		return "rename"
 	case sftp.Symlink:
 		return "link" // the path is where it leads: OpenSSH has the two the other way round than the draft
-	case sftp.Setstat:
+	case sftp.Setstat, sftp.Fsetstat:
 		if q.Resizes {
 			return "resize"
 		}
@@ -437,7 +470,7 @@ func told(q sftp.Request) string {
 	switch q.Kind {
 	case sftp.Open:
 		how := "read"
-		if q.Flags&sftp.FlagWrite != 0 {
+		if q.Flags&writing != 0 {
 			how = "write"
 		}
 		return fmt.Sprintf("open to %s %q", how, q.Path)

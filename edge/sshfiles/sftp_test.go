@@ -202,6 +202,47 @@ func TestNothingIsAnsweredBeforeItIsOnRecord(t *testing.T) {
 	}
 }
 
+// A handle of no length, of nothing, or of what is being closed means no file:
+// the server might give it to the next one.
+func TestAttackHandlesThatMeanAnotherFile(t *testing.T) {
+	read := pack(sftp.Open, 1, "/tmp/a", sftp.FlagRead, 0)
+	for name, more := range map[string][][]byte{
+		"empty, to write":  {pack(sftp.Write, 2, "", uint64(0), "x")},
+		"empty, to close":  {pack(sftp.Close, 2, "")},
+		"unknown, to list": {pack(sftp.Readdir, 2, "?")},
+		"closing, to read": {pack(sftp.Close, 9, "h"), pack(sftp.Read, 2, "h", uint64(0), 10)},
+	} {
+		b := begun(t, read)
+		b.sent()
+		if err := b.answers(pack(sftp.Handle, 1, "h")); err != nil {
+			t.Fatal(err)
+		}
+		b.client.out.Reset()
+		b.f.gone, b.client.in = nil, bytes.NewReader(bytes.Join(more, nil))
+		got := b.sent()
+		if want := bytes.Join(more[:len(more)-1], nil); !bytes.Equal(got, want) {
+			t.Errorf("%s: on goes %q", name, got)
+		}
+		if packet, _, err := sftp.Next(b.client.out.Bytes()); err != nil || packet == nil || packet[0] != byte(sftp.Status) {
+			t.Errorf("%s: the client hears %q", name, b.client.out.Bytes())
+		}
+	}
+}
+
+// Attributes by handle, and files that are emptied by opening them to read.
+func TestAttackChangesByAnotherName(t *testing.T) {
+	b := begun(t, pack(sftp.Open, 1, "/x", sftp.FlagRead|sftp.FlagTrunc, 0))
+	b.sent()
+	if err := b.answers(pack(sftp.Handle, 1, "h")); err != nil {
+		t.Fatal(err)
+	}
+	b.f.gone, b.client.in = nil, bytes.NewReader(append(pack(sftp.Fsetstat, 2, "h", 4, 0o4755), pack(sftp.Close, 3, "h")...))
+	b.sent()
+	if err := b.answers(fine(2), fine(3)); err != nil || strings.Join(b.acts, ", ") != "set attributes /x, upload /x" {
+		t.Errorf("on record: %q, %v", b.acts, err)
+	}
+}
+
 // However the bytes come, the packets are the same.
 func TestPacketsInPieces(t *testing.T) {
 	write := pack(sftp.Write, 3, "h", uint64(0), "0123456789")

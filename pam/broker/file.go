@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"vaultpam/pam"
@@ -56,9 +57,7 @@ func (a FileAct) record(rec Recorder) error {
 // NoteFile notes an act in the recording and in the log. It is durable in the
 // log when it returns nil: only then may the client hear that it was done.
 func (l *Live) NoteFile(ctx context.Context, a FileAct) error {
-	if err := a.record(l.Rec); err != nil {
-		return err
-	}
+	lost := a.record(l.Rec) // the log has it all the same
 	t, s := audit.FileChanged, l.Session
 	m := map[string]any{
 		"act": a.What, "path": a.Path, "resource_id": string(s.ResourceID), "account_id": string(s.AccountID),
@@ -78,5 +77,5 @@ func (l *Live) NoteFile(ctx context.Context, a FileAct) error {
 		}
 	}
 	e := l.broker.Scribe.Entry(l.actor, t, audit.Party{Type: "session", ID: string(s.ID)}, m)
-	return pam.Wrap("note file", l.broker.Audit.Append(ctx, s.Org, e))
+	return errors.Join(lost, pam.Wrap("note file", l.broker.Audit.Append(ctx, s.Org, e)))
 }

@@ -16,8 +16,8 @@ import (
 const (
 	// MaxPacket is the longest packet, its length excluded: OpenSSH's own limit.
 	MaxPacket = 256 << 10
-	// MaxPath is the longest path: what Linux calls PATH_MAX.
-	MaxPath = 4096
+	// MaxPath is the longest path: the most that the log keeps of a text.
+	MaxPath = 1024
 	// MaxHandle is the longest handle (section 6.3 of the draft).
 	MaxHandle = 256
 	maxPairs  = 64 // extensions in a Version, and extended attributes
