@@ -44,7 +44,7 @@ await run(async () => {
   await dialog.getByLabel("Find a person").fill("nadia");
   await until("she is found", async () => (await dialog.getByLabel("Person", { exact: true }).inputValue()) !== "");
   await dialog.getByRole("button", { name: "Add a person" }).click();
-  await page.getByText(email).waitFor();
+  await page.locator("section").getByText(email).waitFor();
   await page.goto("/safes");
   await page.getByRole("link", { name: "Demo", exact: true }).click();
   await page.getByRole("button", { name: "Add a member" }).click();
