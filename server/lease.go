@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,13 +46,16 @@ func (s *Server) assembleLeases() {
 func (s *Server) revokeLeases(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var turns sync.WaitGroup
+	defer turns.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		s.try(ctx, "revoke leases", s.leases.RevokeDue)
+		// A turn may take a minute, where a target hangs; the next does not wait.
+		turns.Go(func() { s.try(ctx, "revoke leases", s.leases.RevokeDue) })
 	}
 }
 
@@ -116,17 +120,14 @@ func or(given, standard []string) []string {
 }
 
 // What is said where the account says nothing: docs/ephemeral.md explains it.
+// Before a user is dropped it is locked and its sessions end, whatever the
+// account says, so that a drop which fails leaves nobody in.
 // Nothing is ever reassigned to who runs this: a view or a function acts with
 // the rights of its owner, and whoever made it would have waited for them.
 var (
-	pgCreate = []string{`CREATE ROLE {{name}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires_at}}`}
-	pgRevoke = []string{
-		`ALTER ROLE {{name}} NOLOGIN`,
-		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'`,
-		`DROP OWNED BY {{name}}`,
-		`DROP ROLE {{name}}`,
-	}
-	mysqlRevoke = []string{`ALTER USER {{name}}@'%' ACCOUNT LOCK`, `DROP USER {{name}}@'%'`}
+	pgCreate    = []string{`CREATE ROLE {{name}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires_at}}`}
+	pgRevoke    = []string{`DROP OWNED BY {{name}}`, `DROP ROLE {{name}}`}
+	mysqlRevoke = []string{`DROP USER {{name}}@'%'`}
 )
 
 type pgMaker struct{}
@@ -138,20 +139,20 @@ func (pgMaker) Create(ctx context.Context, conn net.Conn, r resource.Resource, a
 		return err
 	}
 	defer verifier.Wipe()
-	return pgMaker{}.run(ctx, conn, r, as, or(u.Spec.CreateStatements, pgCreate), sqltemplate.Values{Name: u.Name, Password: verifier, ExpiresAt: u.ExpiresAt})
-}
-
-// Drop implements broker.Maker.
-func (pgMaker) Drop(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, u broker.NewUser) error {
-	return pgMaker{}.run(ctx, conn, r, as, or(u.Spec.RevokeStatements, pgRevoke), sqltemplate.Values{Name: u.Name, ExpiresAt: u.ExpiresAt})
-}
-
-func (pgMaker) run(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, templates []string, v sqltemplate.Values) error {
-	statements, err := expand(templates, v)
+	statements, err := expand(or(u.Spec.CreateStatements, pgCreate), sqltemplate.Values{Name: u.Name, Password: verifier, ExpiresAt: u.ExpiresAt})
 	if err != nil {
 		return err
 	}
 	return sqlFaults.of(pgtarget.Run(ctx, conn, postgresEngine.options(r, as), statements))
+}
+
+// Drop implements broker.Maker.
+func (pgMaker) Drop(ctx context.Context, conn net.Conn, r resource.Resource, as broker.As, u broker.NewUser) error {
+	statements, err := expand(or(u.Spec.RevokeStatements, pgRevoke), sqltemplate.Values{Name: u.Name, ExpiresAt: u.ExpiresAt})
+	if err != nil {
+		return err
+	}
+	return sqlFaults.of(pgtarget.Revoke(ctx, conn, postgresEngine.options(r, as), u.Name, statements))
 }
 
 // Names implements broker.Maker.
@@ -189,7 +190,7 @@ func (mysqlMaker) Drop(ctx context.Context, conn net.Conn, r resource.Resource, 
 	if err != nil {
 		return err
 	}
-	return sqlFaults.of(mysqltarget.Run(ctx, conn, mysqlEngine.options(r, as), statements))
+	return sqlFaults.of(mysqltarget.Revoke(ctx, conn, mysqlEngine.options(r, as), u.Name, statements))
 }
 
 // Names implements broker.Maker.

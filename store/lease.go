@@ -13,14 +13,14 @@ import (
 var _ lease.Store = (*DB)(nil)
 
 const (
-	leaseColumns = `l.org_id, l.lease_id, l.account_id, l.account_name, l.resource_id, l.admin_account_id, l.safe_id, l.user_id, l.checkout_id, l.username, l.spec, l.state, l.attempts, l.problem,
+	leaseColumns = `l.org_id, l.lease_id, l.account_id, l.account_name, l.resource_id, l.place, l.admin_account_id, l.safe_id, l.user_id, l.checkout_id, l.username, l.spec, l.state, l.attempts, l.problem,
 		l.created_at, l.expires_at, l.updated_at, l.next_at, l.fence`
 	// openLeases are those of the partial index, word for word.
 	openLeases = `('creating', 'active', 'revoking', 'stuck')`
 )
 
 func scanLease(r row) (l lease.Lease, err error) {
-	return l, r.Scan(&l.Org, &l.ID, &l.Account, &l.Name, &l.Resource, &l.Admin, &l.Safe, &l.User, &l.Checkout, &l.Username, intoJSON(&l.Spec), &l.State, &l.Attempts, &l.Problem,
+	return l, r.Scan(&l.Org, &l.ID, &l.Account, &l.Name, &l.Resource, &l.Place, &l.Admin, &l.Safe, &l.User, &l.Checkout, &l.Username, intoJSON(&l.Spec), &l.State, &l.Attempts, &l.Problem,
 		intoTime(&l.CreatedAt), intoTime(&l.ExpiresAt), intoTime(&l.UpdatedAt), intoTime(&l.NextAt), &l.Fence)
 }
 
@@ -42,9 +42,9 @@ func (db *DB) CreateLease(ctx context.Context, org pam.OrgID, l lease.Lease, lim
 		case n >= int64(limit):
 			return pam.Errorf(pam.TooMany, "", "The organization has %d users at targets already.", n)
 		}
-		_, err := tx.exec(ctx, `INSERT INTO leases (org_id, lease_id, account_id, account_name, resource_id, admin_account_id, safe_id, user_id, checkout_id, username, spec, state, attempts, problem,
-				created_at, expires_at, updated_at, next_at, fence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0)`,
-			org, l.ID, l.Account, l.Name, l.Resource, l.Admin, l.Safe, l.User, l.Checkout, l.Username, asJSON(l.Spec), l.State,
+		_, err := tx.exec(ctx, `INSERT INTO leases (org_id, lease_id, account_id, account_name, resource_id, place, admin_account_id, safe_id, user_id, checkout_id, username, spec, state, attempts, problem,
+				created_at, expires_at, updated_at, next_at, fence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?, ?, ?, 0)`,
+			org, l.ID, l.Account, l.Name, l.Resource, l.Place, l.Admin, l.Safe, l.User, l.Checkout, l.Username, asJSON(l.Spec), l.State,
 			micros(l.CreatedAt), micros(l.ExpiresAt), micros(l.UpdatedAt), micros(l.NextAt))
 		return err
 	}, e)
@@ -89,13 +89,16 @@ func (db *DB) AdvanceLease(ctx context.Context, org pam.OrgID, l lease.Lease, fr
 	}, events...)
 }
 
-// DueLeases is lease.Store's.
-func (db *DB) DueLeases(ctx context.Context, now time.Time, limit int) ([]lease.Lease, error) {
-	out, err := list(ctx, db, scanLease, `SELECT `+leaseColumns+` FROM leases l
-		LEFT JOIN checkouts c ON c.org_id = l.org_id AND c.checkout_id = l.checkout_id
-		LEFT JOIN accounts a ON a.org_id = l.org_id AND a.account_id = l.account_id
-		WHERE l.state IN `+openLeases+` AND (l.next_at <= ? OR l.state = 'active' AND (c.status IS NULL OR c.status <> 'checked_out' OR a.account_id IS NULL))
-		ORDER BY l.next_at LIMIT ?`, micros(now), limit)
+// DueLeases is lease.Store's. What was never tried comes before what failed.
+func (db *DB) DueLeases(ctx context.Context, now time.Time, f lease.Fair) ([]lease.Lease, error) {
+	out, err := list(ctx, db, scanLease, `SELECT `+leaseColumns+` FROM (
+			SELECT d.*, ROW_NUMBER() OVER (PARTITION BY d.org_id ORDER BY d.nth, d.attempts > 0, d.next_at) AS turn FROM (
+				SELECT o.*, ROW_NUMBER() OVER (PARTITION BY o.org_id, o.resource_id ORDER BY o.attempts > 0, o.next_at) AS nth FROM leases o
+				LEFT JOIN checkouts c ON c.org_id = o.org_id AND c.checkout_id = o.checkout_id
+				LEFT JOIN accounts a ON a.org_id = o.org_id AND a.account_id = o.account_id
+				WHERE o.state IN `+openLeases+` AND (o.next_at <= ? OR o.state = 'active' AND (c.status IS NULL OR c.status <> 'checked_out' OR a.account_id IS NULL))) d
+			WHERE d.nth <= ?) l
+		WHERE l.turn <= ? ORDER BY l.turn, l.attempts > 0, l.next_at LIMIT ?`, micros(now), f.Resource, f.Org, f.All)
 	return out, db.failed("find leases", err)
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ func (w *world) leases(a pam.Actor, s safe.Safe, r resource.Resource, acc accoun
 	w.t.Helper()
 	now := w.clock.Now()
 	l := lease.Lease{
-		ID: pam.LeaseID(w.ids.New(pam.PrefixLease)), Org: a.Org, Account: acc.ID, Name: acc.Name, Resource: r.ID, Admin: acc.Credential.Ephemeral.AdminAccountID, Safe: s.ID, User: a.User,
+		ID: pam.LeaseID(w.ids.New(pam.PrefixLease)), Org: a.Org, Account: acc.ID, Name: acc.Name, Resource: r.ID, Place: r.Place(), Admin: acc.Credential.Ephemeral.AdminAccountID, Safe: s.ID, User: a.User,
 		Username: username, Spec: *acc.Credential.Ephemeral, State: lease.Creating, CreatedAt: now, ExpiresAt: now.Add(time.Hour), UpdatedAt: now, NextAt: now.Add(time.Minute),
 	}
 	return l, w.db.CreateLease(w.t.Context(), a.Org, l, limit, storetest.Entry(a.Org, audit.LeaseCreated))
@@ -51,7 +52,7 @@ func (w *world) advance(l lease.Lease, to lease.State, next time.Time) lease.Lea
 
 func (w *world) dueLeases() (out []pam.LeaseID) {
 	w.t.Helper()
-	for _, l := range must[[]lease.Lease](w.t)(w.db.DueLeases(w.t.Context(), w.clock.Now(), 100)) {
+	for _, l := range must[[]lease.Lease](w.t)(w.db.DueLeases(w.t.Context(), w.clock.Now(), lease.Fair{All: 100, Org: 100, Resource: 100})) {
 		out = append(out, l.ID)
 	}
 	return out
@@ -250,6 +251,52 @@ func TestLeaseIsDueWhenAnyOfWhatItRestsOnIsOver(t *testing.T) {
 	})
 }
 
+// Leases are handed out in turns, so that one organization's thousands, or one
+// resource's, do not keep the others' waiting.
+func TestDueLeasesAreHandedOutInTurns(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		due := func(a pam.Actor, name string, n int) (out []pam.LeaseID) {
+			s, r, acc := w.makes(a, name)
+			for i := range n {
+				l, err := w.leases(a, s, r, acc, fmt.Sprintf("vp_%s_%d", name, i), 99)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.clock.Advance(time.Millisecond)
+				out = append(out, w.advance(l, lease.Revoking, w.clock.Now()).ID)
+			}
+			return out
+		}
+		many, some := due(w.admin, "many", 9), due(w.admin, "some", 3)
+		theirs := due(w.stranger, "theirs", 5)
+		list := func(f lease.Fair) (out []pam.LeaseID) {
+			for _, l := range must[[]lease.Lease](t)(w.db.DueLeases(t.Context(), w.clock.Now(), f)) {
+				out = append(out, l.ID)
+			}
+			return out
+		}
+		got := list(lease.Fair{All: 100, Org: 4, Resource: 3})
+		if len(got) != 7 {
+			t.Fatalf("%d leases", len(got))
+		}
+		for _, want := range [][]pam.LeaseID{many[:2], some[:2], theirs[:3]} {
+			for _, id := range want {
+				if !slices.Contains(got, id) {
+					t.Errorf("%s is not among %v", id, got)
+				}
+			}
+		}
+		if first := list(lease.Fair{All: 2, Org: 4, Resource: 3}); !slices.Contains(first, theirs[0]) || !slices.Contains(first, many[0]) {
+			t.Errorf("the first two: %v", first)
+		}
+		// What failed stands behind what was never tried.
+		w.sql(`UPDATE leases SET attempts = 1 WHERE lease_id = ?`, string(many[0]))
+		if got := list(lease.Fair{All: 1, Org: 1, Resource: 1}); len(got) != 1 || got[0] == many[0] {
+			t.Errorf("first: %v", got)
+		}
+	})
+}
+
 func TestSweepAsksWhereUsersAreMade(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
@@ -270,7 +317,7 @@ func TestSweepAsksWhereUsersAreMade(t *testing.T) {
 			t.Errorf("users are made of %v, want %v", got, want)
 		}
 		places := must[[]lease.Lease](t)(w.db.LeasePlaces(ctx, acc.Org, acc.ID))
-		if len(places) != 1 || places[0].Resource != r.ID || places[0].Safe != s.ID || places[0].Admin != acc.Credential.Ephemeral.AdminAccountID || places[0].Name != "app" {
+		if len(places) != 1 || places[0].Resource != r.ID || places[0].Safe != s.ID || places[0].Admin != acc.Credential.Ephemeral.AdminAccountID || places[0].Name != "app" || places[0].Place != "postgresql://192.0.2.7:5432" {
 			t.Errorf("made at %+v", places)
 		}
 		if places := must[[]lease.Lease](t)(w.db.LeasePlaces(ctx, plain.Org, plain.ID)); len(places) != 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,8 +204,9 @@ func TestNamesOfTheInvitedAreNotFoundBySearch(t *testing.T) {
 }
 
 // A hundred of a hundred thousand come within 50 ms on a machine that does
-// nothing else, whatever is asked for. The
-// quickest of some counts: what else the machine does is not ours.
+// nothing else, whatever is asked for. What else it does is not ours: each is
+// held against a count to as many by the same database at the same time, which
+// takes 50 ms there, and the quickest of some is what counts.
 func TestListsOfAHundredThousandAreQuick(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it fills a database")
@@ -215,6 +215,10 @@ func TestListsOfAHundredThousandAreQuick(t *testing.T) {
 	const n = 100_000
 	w.fill(n)
 	yes := true
+	count := func(context.Context) error {
+		w.sql(`UPDATE safes SET locked = locked WHERE safe_id = (WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100000) SELECT 'none' || SUM(n) FROM c)`)
+		return nil
+	}
 	for name, list := range map[string]func(context.Context) error{
 		"resources that match nothing": func(ctx context.Context) error {
 			_, err := w.db.ListResources(ctx, w.owner.Org, resource.Query{Filter: resource.Filter{Text: "nowhere"}, All: true, Limit: 100})
@@ -257,18 +261,20 @@ func TestListsOfAHundredThousandAreQuick(t *testing.T) {
 			return err
 		},
 	} {
-		var took []time.Duration
-		for range 20 {
+		quickest := func(do func(context.Context) error) time.Duration {
 			begin := time.Now()
-			if err := list(t.Context()); err != nil {
+			if err := do(t.Context()); err != nil {
 				t.Fatal(name, err)
 			}
-			took = append(took, time.Since(begin))
+			return time.Since(begin)
 		}
-		slices.Sort(took)
-		t.Logf("%-40s %s to %s", name, took[0], took[18])
-		if took[0] > 100*time.Millisecond {
-			t.Errorf("%s took %s", name, took[0])
+		took, counted := time.Hour, time.Hour
+		for range 20 {
+			took, counted = min(took, quickest(list)), min(counted, quickest(count))
+		}
+		t.Logf("%-40s %s, %.2f of a count", name, took, float64(took)/float64(counted))
+		if took > 3*counted {
+			t.Errorf("%s took %s, and a count to as many %s", name, took, counted)
 		}
 	}
 }

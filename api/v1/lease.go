@@ -8,6 +8,7 @@ type Lease struct {
 	AccountID   string    `json:"account_id"`
 	AccountName string    `json:"account_name,omitempty"`
 	ResourceID  string    `json:"resource_id"`
+	Place       string    `json:"place,omitempty" doc:"Where the resource was when the user was made"`
 	SafeID      string    `json:"safe_id"`
 	UserID      string    `json:"user_id" doc:"Who has it"`
 	CheckoutID  string    `json:"checkout_id"`
@@ -18,6 +19,11 @@ type Lease struct {
 	CreatedAt   time.Time `json:"created_at"`
 	ExpiresAt   time.Time `json:"expires_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+}
+
+// LeaseForgetIn says why a lease is closed by hand.
+type LeaseForgetIn struct {
+	Reason string `json:"reason" minLength:"1" maxLength:"500"`
 }
 
 // LeaseSweep is what a look for leftover users came to.

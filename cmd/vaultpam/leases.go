@@ -38,13 +38,27 @@ func (a *app) leasesCommand() *cobra.Command {
 			l, err := client.Post[v1.Lease](cmd.Context(), c, "/leases/"+url.PathEscape(argv[0])+"/revoke", nil)
 			return one(cmd, a, l, err)
 		}),
-	}, &cobra.Command{
+	}, a.forgetCommand(), &cobra.Command{
 		Use: "sweep ACCOUNT", Short: "Look for users at the account's targets that no lease knows, and drop what was made here and is over", Args: args(cobra.ExactArgs(1)),
 		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
 			s, err := client.Post[v1.LeaseSweep](cmd.Context(), c, "/accounts/"+url.PathEscape(argv[0])+"/sweep", nil)
 			return one(cmd, a, s, err)
 		}),
 	})
+	return cmd
+}
+
+func (a *app) forgetCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use: "forget ID", Short: "Close a lease that is stuck: you have seen that the user or the target is gone", Args: args(cobra.ExactArgs(1)),
+		RunE: a.signedIn(func(cmd *cobra.Command, c *client.Client, argv []string) error {
+			l, err := client.Post[v1.Lease](cmd.Context(), c, "/leases/"+url.PathEscape(argv[0])+"/forget", v1.LeaseForgetIn{Reason: reason})
+			return one(cmd, a, l, err)
+		}),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "what you saw; it goes into the audit log")
+	_ = cmd.MarkFlagRequired("reason")
 	return cmd
 }
 

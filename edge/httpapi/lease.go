@@ -11,7 +11,7 @@ import (
 
 func leaseOf(l lease.Lease) v1.Lease {
 	return v1.Lease{
-		ID: string(l.ID), AccountID: string(l.Account), AccountName: l.Name, ResourceID: string(l.Resource), SafeID: string(l.Safe), UserID: string(l.User), CheckoutID: string(l.Checkout),
+		ID: string(l.ID), AccountID: string(l.Account), AccountName: l.Name, ResourceID: string(l.Resource), Place: l.Place, SafeID: string(l.Safe), UserID: string(l.User), CheckoutID: string(l.Checkout),
 		Username: l.Username, State: string(l.State), Attempts: l.Attempts, Problem: l.Problem, CreatedAt: l.CreatedAt, ExpiresAt: l.ExpiresAt, UpdatedAt: l.UpdatedAt,
 	}
 }
@@ -39,6 +39,15 @@ func (a *API) listLeases(ctx context.Context, actor pam.Actor, in *struct {
 
 func (a *API) revokeLease(ctx context.Context, actor pam.Actor, in *ByID) (*answer[v1.Lease], error) {
 	l, err := a.Leases.Revoke(ctx, actor, pam.LeaseID(in.ID))
+	return reply(leaseOf(l), err)
+}
+
+func (a *API) forgetLease(ctx context.Context, actor pam.Actor, in *struct {
+	ByID
+	Body v1.LeaseForgetIn
+},
+) (*answer[v1.Lease], error) {
+	l, err := a.Leases.Forget(ctx, actor, pam.LeaseID(in.ID), in.Body.Reason)
 	return reply(leaseOf(l), err)
 }
 

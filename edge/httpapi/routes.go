@@ -163,6 +163,7 @@ func (a *API) routes() {
 
 	serve(a, route{"GET /leases", "Users at targets that are to be gone again, newest first", member, "accounts:read", ok, 0, nil}, a.listLeases)
 	serve(a, route{"POST /leases/{id}/revoke", "Have such a user dropped now", member, "credentials:checkout", http.StatusAccepted, sensitive, nil}, a.revokeLease)
+	serve(a, route{"POST /leases/{id}/forget", "Close a lease that is stuck, because somebody has seen that the user or the target is gone", member, "-", ok, sensitive, nil}, a.forgetLease)
 	serve(a, route{"POST /accounts/{id}/sweep", "Look for users at its targets that no lease knows, and drop those that were made here and whose time is over", member, "credentials:checkout", ok, sensitive, nil}, a.sweepLeases)
 
 	serve(a, route{"GET /checkouts", "Active checkouts, or all that were", member, "safes:read", ok, 0, nil}, a.listCheckouts)

@@ -151,6 +151,7 @@ const (
 	LeaseRevocationStarted     Type = "LEASE_REVOCATION_STARTED"
 	LeaseRevoked               Type = "LEASE_REVOKED"
 	LeaseRevocationFailed      Type = "LEASE_REVOCATION_FAILED"
+	LeaseForgotten             Type = "LEASE_FORGOTTEN"
 
 	// Emergency.
 	BreakGlassUsed       Type = "BREAK_GLASS_USED"
@@ -342,6 +343,7 @@ var Catalogue = []Spec{
 	{LeaseRevocationStarted, title(LeaseRevocationStarted), "credential"},
 	{LeaseRevoked, title(LeaseRevoked), "credential"},
 	{LeaseRevocationFailed, title(LeaseRevocationFailed), "credential"},
+	{LeaseForgotten, title(LeaseForgotten), "credential"},
 	{BreakGlassUsed, title(BreakGlassUsed), "emergency"},
 	{BreakGlassRefused, title(BreakGlassRefused), "emergency"},
 	{BreakGlassKitCreated, title(BreakGlassKitCreated), "emergency"},

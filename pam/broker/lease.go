@@ -56,14 +56,18 @@ func (b *Broker) checkOutMade(ctx context.Context, p place, c checkout.Checkout)
 			at = bind.ResourceID
 		}
 	}
+	r, err := b.Store.ResourceByID(ctx, c.Org, at)
+	if err != nil {
+		return lease.Lease{}, secret.Value{}, err
+	}
 	l := lease.Lease{
-		Org: c.Org, Account: p.account.ID, Name: p.account.Name, Resource: at, Admin: e.AdminAccountID, Safe: c.Safe, User: c.User, Checkout: c.ID, Spec: *e, ExpiresAt: c.ExpiresAt,
+		Org: c.Org, Account: p.account.ID, Name: p.account.Name, Resource: at, Place: r.Place(), Admin: e.AdminAccountID, Safe: c.Safe, User: c.User, Checkout: c.ID, Spec: *e, ExpiresAt: c.ExpiresAt,
 	}
 	if ttl := time.Duration(e.TTLSeconds) * time.Second; ttl > 0 && c.CreatedAt.Add(ttl).Before(l.ExpiresAt) {
 		l.ExpiresAt = c.CreatedAt.Add(ttl)
 	}
 	password := secret.FromString(rand.Text() + rand.Text()) // 260 bits, printable
-	l, err := b.Leases.Begin(ctx, p.actor, l, password)
+	l, err = b.Leases.Begin(ctx, p.actor, l, password)
 	if err != nil {
 		password.Wipe()
 		return l, secret.Value{}, err
@@ -107,6 +111,9 @@ func (b *Broker) typesAt(ctx context.Context, p place) ([]pam.Protocol, error) {
 // CreateUser implements lease.Door.
 func (b *Broker) CreateUser(ctx context.Context, l lease.Lease, password secret.Value) error {
 	return pam.Wrap("create user at target", b.atMaker(ctx, system(l.Org), l, "create", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
+		if elsewhere(l, r) {
+			return lease.ErrMoved
+		}
 		return m.Create(ctx, conn, r, as, NewUser{Name: l.Username, Password: password, ExpiresAt: l.ExpiresAt, Spec: l.Spec})
 	}))
 }
@@ -126,6 +133,9 @@ func (b *Broker) DropUser(ctx context.Context, l lease.Lease) error {
 	if there, err = b.has(ctx, l); err != nil {
 		return pam.Wrap(op, err)
 	}
+	if !there && dropped != nil {
+		b.Log.Warn("a user was dropped, but not all was done that should come before", "lease", l.ID, "error", dropped)
+	}
 	if there {
 		if dropped == nil {
 			dropped = pam.Errorf(pam.TargetRefused, op, "The target still has the user after the statements that should drop it.")
@@ -144,14 +154,22 @@ func (b *Broker) Users(ctx context.Context, a pam.Actor, l lease.Lease) (names [
 	return names, pam.Wrap("list users at target", err)
 }
 
+// has asks whether the user is there. Where the resource led when it was made
+// nobody can be asked once it leads elsewhere: that the user is not here, then,
+// says nothing.
 func (b *Broker) has(ctx context.Context, l lease.Lease) (there bool, err error) {
 	err = b.atMaker(ctx, system(l.Org), l, "list", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
 		names, err := m.Names(ctx, conn, r, as, l.Username)
 		there = slices.Contains(names, l.Username)
+		if err == nil && !there && elsewhere(l, r) {
+			return lease.ErrMoved
+		}
 		return err
 	})
 	return there, err
 }
+
+func elsewhere(l lease.Lease, r resource.Resource) bool { return l.Place != "" && l.Place != r.Place() }
 
 // atMaker logs in at the lease's resource as its administrator's account, whose
 // credential is opened like any other: after its event, after the target has

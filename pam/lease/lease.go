@@ -25,8 +25,14 @@ const (
 	workFor     = 60 * time.Second // on one revocation; then another may take it
 	stuckAfter  = 8                // attempts
 	longest     = time.Hour        // between attempts
-	atOnce      = 32               // leases that are worked on in one turn
 )
+
+// Fair is how many leases are worked on at the same time, so that targets that
+// hang hold up those of their own organization at most, and of these only their
+// own.
+type Fair struct{ All, Org, Resource int }
+
+var fair = Fair{All: 128, Org: 8, Resource: 4}
 
 // State is how far a lease is.
 type State string
@@ -54,6 +60,15 @@ func (s State) May(to State) bool { return slices.Contains(transitions[s], to) }
 // Open says whether the target may have the user.
 func (s State) Open() bool { return len(transitions[s]) > 0 }
 
+// ErrMoved is why a user was not dropped whose resource leads elsewhere now.
+var ErrMoved = pam.Errorf(pam.Conflict, "drop user at target", "The resource leads elsewhere since the user was made, and there is no such user there. Drop it where it was made, or point the resource back.")
+
+// What is said of a lease beside the kinds of errors.
+const (
+	moved     = "moved"
+	forgotten = "forgotten" // a person said that the user is gone; we have not seen it
+)
+
 // Lease is one user at a target.
 type Lease struct {
 	ID        pam.LeaseID
@@ -61,6 +76,7 @@ type Lease struct {
 	Account   pam.AccountID
 	Name      string // of the account
 	Resource  pam.ResourceID
+	Place     string        // where the resource was when the user was made; "": not known
 	Admin     pam.AccountID // makes and drops the user
 	Safe      pam.SafeID
 	User      pam.UserID // who has it
@@ -103,8 +119,9 @@ type Store interface {
 	AdvanceLease(ctx context.Context, org pam.OrgID, l Lease, from State, events ...audit.Entry) error
 	// DueLeases lists, of all organizations, those to be revoked: whose time is
 	// over, whose checkout is over or whose account is gone, and those that are
-	// to be tried again.
-	DueLeases(ctx context.Context, now time.Time, limit int) ([]Lease, error)
+	// to be tried again; no more than f of each, and the first of each
+	// organization before the second of any.
+	DueLeases(ctx context.Context, now time.Time, f Fair) ([]Lease, error)
 	// MakingAccounts lists, of all organizations, accounts of which users may be
 	// made, by id.
 	MakingAccounts(ctx context.Context, after pam.AccountID, limit int) ([]Making, error)
@@ -119,7 +136,8 @@ type Store interface {
 type Door interface {
 	// CreateUser makes the user. After an error it may be there or not.
 	CreateUser(ctx context.Context, l Lease, password secret.Value) error
-	// DropUser returns nil once the target was seen to have no such user.
+	// DropUser returns nil once the target was seen to have no such user, and
+	// ErrMoved when it is another one.
 	DropUser(ctx context.Context, l Lease) error
 	// Users lists those at the lease's resource whose names begin with
 	// UserPrefix, whoever made them.

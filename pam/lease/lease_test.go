@@ -67,7 +67,7 @@ func (w *world) AdvanceLease(_ context.Context, _ pam.OrgID, l Lease, from State
 	return nil
 }
 
-func (w *world) DueLeases(_ context.Context, now time.Time, _ int) ([]Lease, error) {
+func (w *world) DueLeases(_ context.Context, now time.Time, _ Fair) ([]Lease, error) {
 	var out []Lease
 	for _, l := range w.rows {
 		if l.State.Open() && !l.NextAt.After(now) {

@@ -26,7 +26,9 @@ const (
 )
 
 // letters are those of ids, in the case that PostgreSQL does not change.
-var letters = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+var letters = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
 
 // maxDue is the last second that fits.
 const maxDue = 1<<(5*dueLen) - 1
@@ -43,7 +45,8 @@ func nameOf(org pam.OrgID, id pam.LeaseID, due time.Time) string {
 // It is no proof against those who know an organization's id: all that they
 // could have dropped is a user that they named so themselves.
 func readName(org pam.OrgID, name string) (due time.Time, ours bool) {
-	if len(name) != nameLen || !strings.HasPrefix(name, UserPrefix) || name[nameLen-markLen:] != mark(org, name[:nameLen-markLen]) {
+	if len(name) != nameLen || !strings.HasPrefix(name, UserPrefix) || name[nameLen-markLen:] != mark(org, name[:nameLen-markLen]) ||
+		strings.Trim(name[len(UserPrefix):], alphabet) != "" {
 		return time.Time{}, false
 	}
 	b, err := letters.DecodeString("0" + name[len(UserPrefix):len(UserPrefix)+dueLen])

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,10 +28,20 @@ type Deps struct {
 }
 
 // Service makes and revokes leases. It is safe for concurrent use.
-type Service struct{ Deps }
+type Service struct {
+	Deps
+	mu   sync.Mutex
+	busy map[door]int // guarded by mu: revocations under way
+}
+
+// door is a resource; without it, all of an organization; without both, all.
+type door struct {
+	org pam.OrgID
+	at  pam.ResourceID
+}
 
 // New makes a Service.
-func New(d Deps) *Service { return &Service{Deps: d} }
+func New(d Deps) *Service { return &Service{Deps: d, busy: map[door]int{}} }
 
 func party(l Lease) audit.Party {
 	return audit.Party{Type: "account", ID: string(l.Account), Name: l.Name}
@@ -38,7 +49,7 @@ func party(l Lease) audit.Party {
 
 func about(l Lease, more map[string]any) map[string]any {
 	m := map[string]any{
-		"lease_id": string(l.ID), "username": l.Username, "resource_id": string(l.Resource), "admin_account_id": string(l.Admin),
+		"lease_id": string(l.ID), "username": l.Username, "resource_id": string(l.Resource), "place": l.Place, "admin_account_id": string(l.Admin),
 		"safe_id": string(l.Safe), "checkout_id": string(l.Checkout), "expires_at": l.ExpiresAt.Format(time.RFC3339),
 	}
 	for k, v := range more {
@@ -76,21 +87,52 @@ func (s *Service) Begin(ctx context.Context, a pam.Actor, l Lease, password secr
 	return next, pam.Wrap(op, err)
 }
 
-// RevokeDue drops the users that are to be gone.
+// RevokeDue drops the users that are to be gone, and returns when it has tried.
+// It may be called again before: what is under way is not taken twice.
 func (s *Service) RevokeDue(ctx context.Context) error {
 	if s.Sealed() {
 		return nil // nobody can log in to drop them
 	}
-	due, err := s.Store.DueLeases(ctx, s.Clock.Now(), atOnce)
+	due, err := s.Store.DueLeases(ctx, s.Clock.Now(), fair)
 	if err != nil {
 		return pam.Wrap("find leases to revoke", err)
 	}
 	var all sync.WaitGroup
 	for _, l := range due {
-		all.Go(func() { s.revoke(ctx, l) })
+		if !s.enter(l) {
+			continue
+		}
+		all.Go(func() {
+			defer s.leave(l)
+			s.revoke(ctx, l)
+		})
 	}
 	all.Wait()
 	return nil
+}
+
+func (s *Service) enter(l Lease) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy[door{}] >= fair.All || s.busy[door{org: l.Org}] >= fair.Org || s.busy[door{l.Org, l.Resource}] >= fair.Resource {
+		return false
+	}
+	s.count(l, 1)
+	return true
+}
+
+func (s *Service) leave(l Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count(l, -1)
+}
+
+func (s *Service) count(l Lease, by int) {
+	for _, d := range []door{{}, {org: l.Org}, {l.Org, l.Resource}} {
+		if s.busy[d] += by; s.busy[d] == 0 {
+			delete(s.busy, d)
+		}
+	}
 }
 
 // revoke makes one attempt. It takes the lease first, so that no other node
@@ -141,7 +183,12 @@ func patience(n int) time.Duration {
 }
 
 // problem is what people are told of an error.
-func problem(err error) string { return pam.KindOf(err).String() }
+func problem(err error) string {
+	if errors.Is(err, ErrMoved) {
+		return moved
+	}
+	return pam.KindOf(err).String()
+}
 
 // List returns up to q.Limit of the leases that the actor may see, newest first.
 func (s *Service) List(ctx context.Context, a pam.Actor, q Query) ([]Lease, error) {
@@ -154,6 +201,40 @@ func (s *Service) List(ctx context.Context, a pam.Actor, q Query) ([]Lease, erro
 // Revoke has the user dropped at the next turn, which is within seconds.
 func (s *Service) Revoke(ctx context.Context, a pam.Actor, id pam.LeaseID) (Lease, error) {
 	const op = "revoke lease"
+	l, err := s.mayDo(ctx, op, a, policy.LeaseRevoke, id)
+	switch {
+	case err != nil:
+		return Lease{}, err
+	case l.State == Creating:
+		return Lease{}, pam.Errorf(pam.Conflict, op, "The user is being made. Try again in a moment.")
+	case !l.State.May(Revoking):
+		return Lease{}, pam.Errorf(pam.Conflict, op, "This lease is revoked already.")
+	}
+	from, now := l.State, s.Clock.Now()
+	l.State, l.UpdatedAt, l.NextAt = Revoking, now, now
+	return s.advance(ctx, op, l, from, s.Scribe.Entry(a, audit.LeaseRevocationStarted, party(l), about(l, nil)))
+}
+
+// Forget closes a lease that is stuck, on the word of a person who has seen that
+// the target or the user is gone.
+func (s *Service) Forget(ctx context.Context, a pam.Actor, id pam.LeaseID, reason string) (Lease, error) {
+	const op = "forget lease"
+	l, err := s.mayDo(ctx, op, a, policy.LeaseForget, id)
+	switch {
+	case err != nil:
+		return Lease{}, err
+	case !a.Fresh(s.Clock.Now()):
+		return Lease{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	case l.State != Stuck:
+		return Lease{}, pam.Errorf(pam.Conflict, op, "Only a lease that is stuck can be forgotten: it is still tried to drop the user.")
+	}
+	why := l.Problem
+	l.State, l.Problem, l.UpdatedAt = Revoked, forgotten, s.Clock.Now()
+	return s.advance(ctx, op, l, Stuck, s.Scribe.Entry(a, audit.LeaseForgotten, party(l), about(l, map[string]any{"reason": reason, "outcome": why, "attempts": int64(l.Attempts)})))
+}
+
+// mayDo reads a lease with which the actor may do that.
+func (s *Service) mayDo(ctx context.Context, op string, a pam.Actor, act policy.Action, id pam.LeaseID) (Lease, error) {
 	l, err := s.Store.LeaseByID(ctx, a.Org, id)
 	if err != nil {
 		return Lease{}, pam.Wrap(op, err)
@@ -170,18 +251,14 @@ func (s *Service) Revoke(ctx context.Context, a pam.Actor, id pam.LeaseID) (Leas
 	switch {
 	case !policy.Allowed(policy.LeaseSee, facts):
 		return Lease{}, &pam.Error{Kind: pam.NotFound, Op: op}
-	case !policy.Allowed(policy.LeaseRevoke, facts):
+	case !policy.Allowed(act, facts):
 		return Lease{}, &pam.Error{Kind: pam.Denied, Op: op}
-	case !l.State.May(Revoking):
-		return Lease{}, pam.Errorf(pam.Conflict, op, "This lease is revoked already.")
 	}
-	from, now := l.State, s.Clock.Now()
-	if from == Creating {
-		return Lease{}, pam.Errorf(pam.Conflict, op, "The user is being made. Try again in a moment.")
-	}
-	l.State, l.UpdatedAt, l.NextAt = Revoking, now, now
-	e := s.Scribe.Entry(a, audit.LeaseRevocationStarted, party(l), about(l, nil))
-	if err := s.Store.AdvanceLease(ctx, a.Org, l, from, e); err != nil {
+	return l, nil
+}
+
+func (s *Service) advance(ctx context.Context, op string, l Lease, from State, e audit.Entry) (Lease, error) {
+	if err := s.Store.AdvanceLease(ctx, l.Org, l, from, e); err != nil {
 		return Lease{}, pam.Wrap(op, err)
 	}
 	l.Fence++

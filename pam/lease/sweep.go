@@ -69,12 +69,11 @@ func (s *Service) Sweep(ctx context.Context, a pam.Actor, id pam.AccountID) (Swe
 // keeps nobody from the others.
 func (s *Service) SweepAll(ctx context.Context) error {
 	const op = "look for leftover users"
-	type door struct {
-		org   pam.OrgID
-		at    pam.ResourceID
+	type login struct {
+		door
 		admin pam.AccountID
 	}
-	seen := map[door]bool{} // a target is asked once, whoever is made there
+	seen := map[login]bool{} // a target is asked once, whoever is made there
 	hands := make(chan struct{}, sweepAtOnce)
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -89,11 +88,12 @@ func (s *Service) SweepAll(ctx context.Context) error {
 				return nil
 			}
 			places, err := s.Store.LeasePlaces(ctx, m.Org, m.Account)
-			if err != nil {
-				return pam.Wrap(op, err)
+			if err != nil { // it was deleted just now, or its row is not as it should be: the others have their turn
+				s.Log.Warn("no look for leftover users", "account", m.Account, "error", err)
+				continue
 			}
 			for _, l := range places {
-				d := door{l.Org, l.Resource, l.Admin}
+				d := login{door{l.Org, l.Resource}, l.Admin}
 				if l.Admin == "" || seen[d] {
 					continue
 				}
@@ -150,6 +150,9 @@ func (s *Service) sweep(ctx context.Context, a pam.Actor, place Lease, out *Swee
 			err := s.Store.CreateLease(ctx, l.Org, l, maxSwept, s.Scribe.Entry(a, audit.LeaseFound, party(l), about(l, nil)))
 			if pam.Is(err, pam.Conflict) {
 				continue // another node was quicker
+			}
+			if pam.Is(err, pam.TooMany) {
+				s.Log.Error("a target has more leftover users than are taken on, or makes them up", "org", l.Org, "resource", l.Resource, "names", len(names))
 			}
 			if err != nil {
 				return err

@@ -79,6 +79,7 @@ const (
 	SSHCAManage       Action = "ssh_ca.manage"
 	LeaseSee          Action = "lease.see"
 	LeaseRevoke       Action = "lease.revoke"
+	LeaseForget       Action = "lease.forget"
 	LeaseSweep        Action = "lease.sweep"
 	CredentialReveal  Action = "credential.check_out"
 	CheckoutSee       Action = "checkout.see"
@@ -208,6 +209,7 @@ var Table = []Row{
 	{Action: SSHCAManage, Does: "rotate and remove SSH authorities", Scope: "-", Org: admins, StepUp: Always},
 	{Action: LeaseSee, Does: "see users of databases that are to be gone again", Scope: "accounts:read", Org: overseers, Safe: manager, Own: everybody},
 	{Action: LeaseRevoke, Does: "have such a user dropped now", Scope: "credentials:checkout", Org: admins, Safe: manager, Own: everybody},
+	{Action: LeaseForget, Does: "say that such a user is gone, where it cannot be seen", Scope: "-", Org: admins, Safe: manager, StepUp: Always, Note: "of a lease that is stuck"},
 	{Action: LeaseSweep, Does: "have users looked for at databases that no lease knows", Scope: "credentials:checkout", Org: admins, Note: "drops those that this organization made and whose time is over"},
 	{Action: CredentialReveal, Does: "check a secret out", Scope: "credentials:checkout", Safe: users, StepUp: Sometimes, Note: "if the Safe allows it; in an emergency, with step-up: whoever is named for it in the Safe, but no auditor"},
 	{Action: CheckoutSee, Does: "see who has a secret", Scope: "safes:read", Org: overseers, Safe: manager, Own: everybody},

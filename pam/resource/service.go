@@ -172,6 +172,9 @@ func (s *Service) Delete(ctx context.Context, a pam.Actor, id pam.ResourceID, ve
 	return pam.Wrap(op, s.store.DeleteResource(ctx, a.Org, id, version, s.entry(a, audit.ResourceDeleted, cur, nil)))
 }
 
+// Place is where the resource is, for people and for comparing.
+func (r Resource) Place() string { return address(r.Settings) }
+
 // address is where a resource is, for people and the audit log.
 func address(s Settings) string {
 	return string(s.Type) + "://" + net.JoinHostPort(s.Host, strconv.Itoa(s.Port))

@@ -312,6 +312,8 @@ func refusal(b []byte, kind error) error {
 		kind = ErrAuth
 	case 3118, 4151:
 		kind = ErrLocked
+	case 1094:
+		kind = errNoSession
 	case 1040, 1053, 1077, 1079, 1080, 1158, 1159, 1160, 1161, 1180, 1317, 1927, 3024, 1969:
 		kind = ErrBroken
 	}

@@ -10,8 +10,10 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -33,6 +35,8 @@ var (
 	ErrBroken  = sqltarget.ErrBroken
 	ErrTLS     = sqltarget.ErrTLS
 	ErrRefused = sqltarget.ErrRefused
+
+	errNoSession = fmt.Errorf("%w: no such session", ErrRefused)
 )
 
 // Check logs in and out again. It closes conn, as all functions here do.
@@ -44,14 +48,57 @@ func Check(ctx context.Context, conn net.Conn, o Options) error {
 // themselves, whatever was before, so a refusal may leave half behind. When it
 // returns ErrBroken, nobody knows whether they took effect.
 func Run(ctx context.Context, conn net.Conn, o Options, statements []string) error {
+	return with(ctx, conn, o, func(c *client) error { return transaction(c, statements) })
+}
+
+func transaction(c *client, statements []string) error {
+	for _, s := range append(append([]string{"START TRANSACTION"}, statements...), "COMMIT") {
+		if _, err := c.query(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Revoke takes the login of a user at any host away, ends their sessions, which
+// would outlive them, and then runs the statements that drop them. Whatever was
+// refused is told, and the rest is done.
+func Revoke(ctx context.Context, conn net.Conn, o Options, user string, statements []string) error {
+	name, err := quote(user)
+	if err != nil {
+		return err
+	}
 	return with(ctx, conn, o, func(c *client) error {
-		for _, s := range append(append([]string{"START TRANSACTION"}, statements...), "COMMIT") {
-			if _, err := c.query(s); err != nil {
-				return err
+		var all error
+		for _, step := range []func() error{
+			func() error { _, err := c.query("ALTER USER " + name + "@'%' ACCOUNT LOCK"); return err },
+			func() error { return endSessions(c, name) },
+			func() error { return transaction(c, statements) },
+			func() error { return endSessions(c, name) }, // who was logging in while the user was locked
+		} {
+			err := step()
+			all = errors.Join(all, err)
+			if errors.Is(err, ErrBroken) {
+				break
 			}
 		}
-		return nil
+		return all
 	})
+}
+
+// endSessions ends them one by one, as both MySQL and MariaDB can.
+func endSessions(c *client, name string) error {
+	ids, err := c.query("SELECT ID FROM information_schema.PROCESSLIST WHERE BINARY USER = BINARY " + name)
+	for _, id := range ids {
+		if _, bad := strconv.ParseUint(id, 10, 64); bad != nil {
+			return fmt.Errorf("%w: not the id of a session", ErrBroken)
+		}
+		_, killed := c.query("KILL CONNECTION " + id)
+		if !errors.Is(killed, errNoSession) {
+			err = errors.Join(err, killed)
+		}
+	}
+	return err
 }
 
 // List returns the users whose name begins with prefix.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -67,40 +68,94 @@ func SetPassword(ctx context.Context, conn net.Conn, o Options, user string, nex
 // Run runs statements in one transaction. When it returns ErrBroken, nobody
 // knows whether they took effect.
 func Run(ctx context.Context, conn net.Conn, o Options, statements []string) error {
+	return with(ctx, conn, o, func(ctx context.Context, c *pgconn.PgConn) error { return transaction(ctx, c, statements) })
+}
+
+// Revoke takes a user's login away, ends their sessions and then runs the
+// statements that drop them, in one transaction. The first two are committed
+// before: whatever the user left behind may keep a role from being dropped, but
+// not from being shut out. Whatever was refused is told, and the rest is done.
+func Revoke(ctx context.Context, conn net.Conn, o Options, user string, statements []string) error {
+	name, err := identifier(user)
+	if err != nil {
+		return err
+	}
 	return with(ctx, conn, o, func(ctx context.Context, c *pgconn.PgConn) error {
-		if err := exec(ctx, c, "BEGIN"); err != nil {
+		// Sessions are found by number: it outlives the name.
+		role, err := query(ctx, c, "SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1", user)
+		if err != nil {
 			return err
 		}
-		for _, s := range statements {
-			if err := exec(ctx, c, s); err != nil {
-				return err // the connection ends, and the transaction with it
-			}
+		locked := exec(ctx, c, "ALTER ROLE "+name+" NOLOGIN")
+		if errors.Is(locked, ErrBroken) {
+			return locked
 		}
-		return exec(ctx, c, "COMMIT")
+		dropped := endSessions(ctx, c, role)
+		if !errors.Is(dropped, ErrBroken) {
+			dropped = errors.Join(dropped, transaction(ctx, c, statements))
+		}
+		// Who was logging in while the lock was committed is there by now.
+		if !errors.Is(dropped, ErrBroken) {
+			dropped = errors.Join(dropped, endSessions(ctx, c, role))
+		}
+		return errors.Join(locked, dropped)
 	})
+}
+
+func endSessions(ctx context.Context, c *pgconn.PgConn, roles []string) error {
+	var all error
+	for _, oid := range roles {
+		_, err := query(ctx, c, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE usesysid = $1::oid", oid)
+		all = errors.Join(all, err)
+	}
+	return all
+}
+
+func transaction(ctx context.Context, c *pgconn.PgConn, statements []string) error {
+	if err := exec(ctx, c, "BEGIN"); err != nil {
+		return err
+	}
+	for _, s := range statements {
+		if err := exec(ctx, c, s); err != nil {
+			if !errors.Is(err, ErrBroken) {
+				err = errors.Join(err, exec(ctx, c, "ROLLBACK"))
+			}
+			return err
+		}
+	}
+	return exec(ctx, c, "COMMIT")
 }
 
 // List returns the users whose name begins with prefix.
 func List(ctx context.Context, conn net.Conn, o Options, prefix string) ([]string, error) {
 	var users []string
-	err := with(ctx, conn, o, func(ctx context.Context, c *pgconn.PgConn) error {
-		r := c.ExecParams(ctx, "SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.starts_with(rolname::text, $1) ORDER BY 1",
-			[][]byte{[]byte(prefix)}, nil, nil, nil).Read()
-		if r.Err != nil {
-			return explain(ctx, r.Err, ErrRefused)
+	err := with(ctx, conn, o, func(ctx context.Context, c *pgconn.PgConn) (err error) {
+		users, err = query(ctx, c, "SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.starts_with(rolname::text, $1) ORDER BY 1", prefix)
+		if slices.ContainsFunc(users, func(u string) bool { return !strings.HasPrefix(u, prefix) }) {
+			return fmt.Errorf("%w: not the users that were asked for", ErrBroken)
 		}
-		if len(r.Rows) > maxUsers {
-			return fmt.Errorf("%w: more than %d users", ErrBroken, maxUsers)
-		}
-		for _, row := range r.Rows {
-			if len(row) != 1 || !strings.HasPrefix(string(row[0]), prefix) {
-				return fmt.Errorf("%w: not the users that were asked for", ErrBroken)
-			}
-			users = append(users, string(row[0]))
-		}
-		return nil
+		return err
 	})
 	return users, err
+}
+
+// query returns the only column of what a statement finds.
+func query(ctx context.Context, c *pgconn.PgConn, statement, parameter string) ([]string, error) {
+	r := c.ExecParams(ctx, statement, [][]byte{[]byte(parameter)}, nil, nil, nil).Read()
+	if r.Err != nil {
+		return nil, explain(ctx, r.Err, ErrRefused)
+	}
+	if len(r.Rows) > maxUsers {
+		return nil, fmt.Errorf("%w: more than %d rows", ErrBroken, maxUsers)
+	}
+	var out []string
+	for _, row := range r.Rows {
+		if len(row) != 1 {
+			return nil, fmt.Errorf("%w: not what was asked for", ErrBroken)
+		}
+		out = append(out, string(row[0]))
+	}
+	return out, nil
 }
 
 // exec runs one statement; the extended protocol lets no second one ride along.

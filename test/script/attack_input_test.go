@@ -26,7 +26,7 @@ func TestAttackFieldsThatOnlyTheServerSets(t *testing.T) {
 	ids["/org/groups"] = read[v1.Group](w.founder.call("POST", "/org/groups", v1.GroupIn{Name: "Some"})).ID
 	ids["/policies"] = w.founder.rule(v1.PolicyIn{Action: "deny"}).ID
 	ids["/webhooks"] = strings.TrimPrefix(onWebhook("", nil)(w, w.founder).path, "/webhooks/")
-	ids["/me/mfa"] = "mfa_00000000000000000000000000" // the body is read first
+	ids["/me/mfa"], ids["/leases"] = "mfa_00000000000000000000000000", "lea_00000000000000000000000000" // the body is read first
 	ids["/org/sso/providers"] = read[v1.SSOProvider](w.founder.call("POST", "/org/sso/providers", w.ssoProvider())).ID
 	ids["/org/sso/workload-rules"] = read[v1.WorkloadRule](w.founder.call("POST", "/org/sso/workload-rules", w.workloadRule())).ID
 	for noun, of := range map[string]func(*world, *caller) ask{"/access-requests": onRequest(""), "/access-reviews": onReview("")} {

@@ -91,6 +91,7 @@ func TestAttackIdsOfAnotherOrganization(t *testing.T) {
 		"POST /accounts/{id}/versions/purge":      v1.PurgeIn{Keep: 1},
 		"POST /accounts/{id}/credential/generate": v1.GenerateIn{Kind: "password"},
 		"POST /sessions/{id}/terminate":           map[string]any{},
+		"POST /leases/{id}/forget":                v1.LeaseForgetIn{Reason: "to keep the user"},
 	}
 	tried := 0
 	for route := range document(t, w.p) {

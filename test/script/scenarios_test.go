@@ -280,6 +280,9 @@ var scenarios = []row{
 	{"GET /ssh-ca/{org_id}/krl", "404 404 404 404 404 404 404 404 404 404 404 404 404", path("/ssh-ca/org_01ARZ3NDEKTSV4RRFFQ69G5FAV/krl")},
 	{"GET /leases", "401 200 200 200 200 200 200 200 200 403 200 200 200", path("/leases")},
 	{"POST /leases/{id}/revoke", "401 404 404 404 404 404 404 404 404 403 404 404 404", path("/leases/lea_01ARZ3NDEKTSV4RRFFQ69G5FAV/revoke")},
+	{"POST /leases/{id}/forget", "401 404 404 404 404 404 404 404 404 403 403 403 404", func(*world, *caller) ask {
+		return ask{path: "/leases/lea_01ARZ3NDEKTSV4RRFFQ69G5FAV/forget", body: v1.LeaseForgetIn{Reason: "seen"}}
+	}},
 	{"POST /accounts/{id}/sweep", "401 404 403 403 403 403 403 409 409 403 403 409 409", shared("/accounts/%s/sweep", theAccount)},
 
 	{"POST /accounts/{id}/rotate", "401 404 404 403 403 202 403 403 403 403 202 403 202", fresh("/accounts/%s/rotate", theAccount, nil)},

@@ -15,19 +15,19 @@ export const templates: Template[] = [
     name: "PostgreSQL",
     type: "postgresql",
     create: ["CREATE ROLE {{name}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires_at}}", "GRANT readers TO {{name}}"],
-    revoke: ["ALTER ROLE {{name}} NOLOGIN", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'", "DROP OWNED BY {{name}}", "DROP ROLE {{name}}"],
+    revoke: ["DROP OWNED BY {{name}}", "DROP ROLE {{name}}"],
   },
   {
     name: "MariaDB",
     type: "mysql",
     create: ["CREATE USER {{name}}@'%' IDENTIFIED VIA mysql_native_password USING {{password}}", "GRANT SELECT ON app.* TO {{name}}@'%'"],
-    revoke: ["ALTER USER {{name}}@'%' ACCOUNT LOCK", "KILL USER {{name}}", "DROP USER {{name}}@'%'"],
+    revoke: ["DROP USER {{name}}@'%'"],
   },
   {
     name: "MySQL 8",
     type: "mysql",
     create: ["CREATE USER {{name}}@'%' IDENTIFIED BY {{password}} PASSWORD EXPIRE INTERVAL 1 DAY", "GRANT SELECT ON app.* TO {{name}}@'%'"],
-    revoke: ["ALTER USER {{name}}@'%' ACCOUNT LOCK", "DROP USER {{name}}@'%'"],
+    revoke: ["DROP USER {{name}}@'%'"],
   },
 ];
 

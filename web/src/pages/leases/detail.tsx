@@ -36,6 +36,11 @@ export function LeaseDetail({ lease: l, act, onClose }: { lease: Lease; act?: ()
             <Named id={l.resource_id} />
           </A>
         </Fact>
+        {l.place && (
+          <Fact label={t("leases.place")}>
+            <code className="text-xs break-all">{l.place}</code>
+          </Fact>
+        )}
         <Fact label={t("leases.who")}>
           <Named id={l.user_id} />
         </Fact>

@@ -25,6 +25,8 @@ const problems: Record<string, string> = {
   "refused by the target": "refused",
   "host key mismatch": "stranger",
   conflict: "settings",
+  moved: "moved",
+  forgotten: "forgotten",
   "not found": "gone",
   denied: "held",
   sealed: "later",
