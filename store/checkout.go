@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"vaultpam/pam"
@@ -35,9 +36,7 @@ func scanCheckout(r row) (c checkout.Checkout, err error) {
 // CreateCheckout stores a checkout that is out.
 func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, letters []pam.Outgoing, events ...audit.Entry) error {
 	return db.write(ctx, "create checkout", func(ctx context.Context, tx *Tx) error {
-		// The account's row is locked, so that of two at the same time one sees
-		// the other.
-		if err := tx.mustTouch(ctx, pam.NotFound, `UPDATE accounts SET version = version WHERE org_id = ? AND account_id = ?`, org, c.Account); err != nil {
+		if err := tx.lockAccount(ctx, org, c.Account, c.Exclusive); err != nil {
 			return err
 		}
 		out, err := list(ctx, tx, scalar[pam.CheckoutID], inTheWay(c.Exclusive), org, c.Account)
@@ -54,6 +53,37 @@ func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Chec
 			return err
 		}
 		return send(ctx, tx, letters...)
+	}, events...)
+}
+
+// lockAccount keeps an account as it is until the end of the transaction. Of two
+// that lock it at the same time one sees the other, if either wants it alone.
+func (tx *Tx) lockAccount(ctx context.Context, org pam.OrgID, id pam.AccountID, alone bool) error {
+	how := tx.dialect.shareRow
+	if alone {
+		how = tx.dialect.aloneRow
+	}
+	_, err := one(ctx, tx, scalar[int64], `SELECT 1 FROM accounts WHERE org_id = ? AND account_id = ?`+how, org, id)
+	return err
+}
+
+// RecordKit stores the events of an offline kit of these accounts. It is a
+// Conflict if somebody has one of them exclusively.
+func (db *DB) RecordKit(ctx context.Context, org pam.OrgID, accounts []pam.AccountID, events ...audit.Entry) error {
+	return db.write(ctx, "record kit", func(ctx context.Context, tx *Tx) error {
+		for _, id := range slices.Sorted(slices.Values(accounts)) { // in one order, so that two kits never wait for one another
+			if err := tx.lockAccount(ctx, org, id, false); err != nil {
+				return err
+			}
+			out, err := list(ctx, tx, scalar[pam.CheckoutID], inTheWay(false), org, id)
+			if err != nil {
+				return err
+			}
+			if len(out) > 0 {
+				return pam.Errorf(pam.Conflict, "", "Somebody has the account %s exclusively, and a kit would give it to another: make the kit when it is back.", id)
+			}
+		}
+		return nil
 	}, events...)
 }
 

@@ -84,6 +84,60 @@ func TestOfCheckoutsAtTheSameTimeOneWinsWhereOneIsExclusive(t *testing.T) {
 	})
 }
 
+// Shared and exclusive ones, and kits, at the same time: whoever has the secret
+// alone has it alone, in any order.
+func TestNobodySharesWhatSomebodyHasAlone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s, acc := w.shown(safe.Rotation{})
+		for round := range 10 {
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			var shared, alone []pam.CheckoutID
+			kits := 0
+			for i := range 9 {
+				wg.Go(func() {
+					var c checkout.Checkout
+					var err error
+					if i%3 == 2 {
+						err = w.db.RecordKit(t.Context(), acc.Org, []pam.AccountID{acc.ID}, storetest.Entry(acc.Org, audit.BreakGlassKitCreated))
+					} else {
+						c, err = w.takes(w.owner, s, acc, i%3 == 1)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case err != nil:
+						if !pam.Is(err, pam.Conflict) {
+							t.Errorf("a loser is told: %v", err)
+						}
+					case i%3 == 2:
+						kits++
+					case c.Exclusive:
+						alone = append(alone, c.ID)
+					default:
+						shared = append(shared, c.ID)
+					}
+				})
+			}
+			wg.Wait()
+			if len(alone) > 1 || len(alone) == 1 && len(shared) > 0 || len(alone) == 0 && (len(shared) != 3 || kits != 3) {
+				t.Fatalf("round %d: %d alone, %d shared, %d kits", round, len(alone), len(shared), kits)
+			}
+			if len(alone) == 1 {
+				before := w.countEvents(audit.BreakGlassKitCreated)
+				err := w.db.RecordKit(t.Context(), acc.Org, []pam.AccountID{acc.ID}, storetest.Entry(acc.Org, audit.BreakGlassKitCreated))
+				if !pam.Is(err, pam.Conflict) || w.countEvents(audit.BreakGlassKitCreated) != before {
+					t.Errorf("a kit beside an exclusive checkout: %v", err)
+				}
+			}
+			for _, id := range slices.Concat(alone, shared) {
+				must[checkout.Checkout](t)(w.checkouts.CheckIn(t.Context(), w.owner, id))
+			}
+		}
+		refused(t, w.db.RecordKit(t.Context(), w.stranger.Org, []pam.AccountID{acc.ID}), pam.NotFound)
+	})
+}
+
 // due lists the rotations that are asked for.
 func (w *world) due() []rotation.Due {
 	w.t.Helper()

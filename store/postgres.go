@@ -144,7 +144,7 @@ func (p *postgres) attempt(ctx context.Context, fn func(context.Context, *Tx) er
 		return nil, err
 	}
 	defer t.Rollback()
-	tx := &Tx{on: numbered{t, p.db.dialect}}
+	tx := &Tx{on: numbered{t, p.db.dialect}, dialect: p.db.dialect}
 	err = guard(func() error { return fn(ctx, tx) })
 	if err == nil {
 		err = tx.failure

@@ -55,7 +55,7 @@ func (p *postgres) sequenceOnce(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer t.Rollback()
-	tx := &Tx{on: numbered{t, p.db.dialect}}
+	tx := &Tx{on: numbered{t, p.db.dialect}, dialect: p.db.dialect}
 	// READ COMMITTED: what is read after the lock was got includes what the
 	// last holder did.
 	if _, err := tx.exec(ctx, `SELECT pg_advisory_xact_lock(?)`, sequenceLock); err != nil {

@@ -260,7 +260,7 @@ func (w *sqliteWriter) transaction(group []*writeRequest, savepoints bool) (err 
 		}
 	}
 	for org, size := range w.staged {
-		if err := appendTiles(ctx, &Tx{on: w}, org, w.logs[org], size); err != nil {
+		if err := appendTiles(ctx, &Tx{on: w, dialect: sqliteDialect}, org, w.logs[org], size); err != nil {
 			return err
 		}
 	}
@@ -276,7 +276,7 @@ func (w *sqliteWriter) attempt(r *writeRequest, savepoint bool) error {
 			return err
 		}
 	}
-	tx := &Tx{on: w}
+	tx := &Tx{on: w, dialect: sqliteDialect}
 	before := map[pam.OrgID]int64{}
 	r.err = guard(func() error {
 		if err := r.fn(ctx, tx); err != nil {

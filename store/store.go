@@ -47,6 +47,7 @@ type querier interface {
 // has failed, no other runs and the whole change is undone, on both databases.
 type Tx struct {
 	on      executor
+	dialect dialect
 	changes []pam.Change
 	failure error
 	wrote   bool // there is something to undo

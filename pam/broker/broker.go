@@ -101,6 +101,9 @@ type Store interface {
 	// CreateCheckout is a Conflict if the secret is out and one of the two is
 	// exclusive.
 	CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, letters []pam.Outgoing, events ...audit.Entry) error
+	// RecordKit stores the events of a kit of these accounts. It is a Conflict
+	// if somebody has one of them exclusively.
+	RecordKit(ctx context.Context, org pam.OrgID, accounts []pam.AccountID, events ...audit.Entry) error
 	CheckoutByID(ctx context.Context, org pam.OrgID, id pam.CheckoutID) (checkout.Checkout, error)
 	// ExtendCheckout is a Conflict unless c is out and as it was read.
 	ExtendCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, until time.Time, e audit.Entry) error

@@ -72,7 +72,14 @@ func (b *Broker) MakeKit(ctx context.Context, actor pam.Actor, want KitWant) (Ki
 		return Kit{}, pam.Wrap(op, err)
 	}
 	out.ID = b.IDs.New(pam.PrefixKit)
-	if err := b.Audit.Append(ctx, p.actor.Org, b.kitEvents(p, out, held, want, reason)...); err != nil {
+	accounts := make([]pam.AccountID, len(held))
+	for i, e := range held {
+		accounts[i] = pam.AccountID(e.Account)
+	}
+	if err := b.Store.RecordKit(ctx, p.actor.Org, accounts, b.kitEvents(p, out, held, want, reason)...); err != nil {
+		if pam.Is(err, pam.Conflict) {
+			b.refused(ctx, audit.BreakGlassRefused, p, Want{Safe: want.Safe, Reason: reason}, err)
+		}
 		return Kit{}, pam.Wrap(op, err)
 	}
 	h := kit.Header{

@@ -103,9 +103,18 @@ func TestKitIsRefusedToWhoeverMayNot(t *testing.T) {
 	must[safe.Safe](t)(w.safes.Lock(ctx, w.owner, id))
 	refused("locked", w.owner, wantKit, pam.Locked)
 	must[safe.Safe](t)(w.safes.Unlock(ctx, w.owner, id))
+	change(func(s *safe.Settings) { s.Checkout.Exclusive = true })
+	w.onOpen = nil
+	out, err := w.CheckOut(ctx, w.owner, broker.CheckOutWant{Safe: wantKit.Safe, Account: "root"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Value.Wipe()
+	w.onOpen = func(pam.Binding) { t.Error("a secret was opened") }
+	refused("what somebody has alone", w.owner, wantKit, pam.Conflict)
 	w.vault.Lock()
 	refused("sealed", w.owner, wantKit, pam.Sealed)
-	if n := w.count(audit.BreakGlassRefused); n != 8 {
+	if n := w.count(audit.BreakGlassRefused); n != 9 {
 		t.Errorf("%d refusals on record", n)
 	}
 	if w.count(audit.BreakGlassKitCreated) != 0 {
