@@ -125,7 +125,7 @@ func or(given, standard []string) []string {
 // Nothing is ever reassigned to who runs this: a view or a function acts with
 // the rights of its owner, and whoever made it would have waited for them.
 var (
-	pgCreate    = []string{`CREATE ROLE {{name}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires_at}}`}
+	pgCreate    = []string{`CREATE ROLE {{name}} LOGIN CONNECTION LIMIT 10 PASSWORD {{password}} VALID UNTIL {{expires_at}}`}
 	pgRevoke    = []string{`DROP OWNED BY {{name}}`, `DROP ROLE {{name}}`}
 	mysqlRevoke = []string{`DROP USER {{name}}@'%'`}
 )

@@ -5,7 +5,6 @@ import (
 
 	"vaultpam/pam"
 	"vaultpam/pam/lease"
-	"vaultpam/pam/resource"
 )
 
 // made joins an account with the credential that it shows, where that is
@@ -27,15 +26,13 @@ func (db *DB) LeasePlaces(ctx context.Context, org pam.OrgID, id pam.AccountID) 
 		return nil, db.failed(op, err)
 	}
 	out, err := list(ctx, db, func(r row) (l lease.Lease, err error) {
-		var at resource.Resource
-		err = r.Scan(&l.Org, &l.Account, &l.Name, intoJSON(&l.Spec), &l.Resource, &at.Type, &at.Host, &at.Port, &l.Safe)
-		l.Admin, l.Place = l.Spec.AdminAccountID, at.Place()
+		err = r.Scan(&l.Org, &l.Account, &l.Name, intoJSON(&l.Spec), &l.Resource, &l.Safe)
+		l.Admin = l.Spec.AdminAccountID
 		return l, err
-	}, `SELECT a.org_id, a.account_id, a.name, a.ephemeral, b.resource_id, r.type, r.host, r.port, MIN(b.safe_id) FROM `+made+`
+	}, `SELECT a.org_id, a.account_id, a.name, a.ephemeral, b.resource_id, MIN(b.safe_id) FROM `+made+`
 		JOIN safe_bindings b ON b.org_id = a.org_id AND b.account_id = a.account_id
-		JOIN resources r ON r.org_id = b.org_id AND r.resource_id = b.resource_id
 		WHERE a.org_id = ? AND a.account_id = ? AND a.ephemeral <> ''
-		GROUP BY a.org_id, a.account_id, a.name, a.ephemeral, b.resource_id, r.type, r.host, r.port ORDER BY b.resource_id`, org, id)
+		GROUP BY a.org_id, a.account_id, a.name, a.ephemeral, b.resource_id ORDER BY b.resource_id`, org, id)
 	return out, db.failed(op, err)
 }
 

@@ -109,32 +109,41 @@ func (b *Broker) typesAt(ctx context.Context, p place) ([]pam.Protocol, error) {
 }
 
 // CreateUser implements lease.Door.
-func (b *Broker) CreateUser(ctx context.Context, l lease.Lease, password secret.Value) error {
-	return pam.Wrap("create user at target", b.atMaker(ctx, system(l.Org), l, "create", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
+func (b *Broker) CreateUser(ctx context.Context, l lease.Lease, password secret.Value) (sent bool, err error) {
+	err = b.atMaker(ctx, system(l.Org), l, "create", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
 		if elsewhere(l, r) {
 			return lease.ErrMoved
 		}
+		sent = true
 		return m.Create(ctx, conn, r, as, NewUser{Name: l.Username, Password: password, ExpiresAt: l.ExpiresAt, Spec: l.Spec})
-	}))
+	})
+	return sent, pam.Wrap("create user at target", err)
 }
 
 // DropUser implements lease.Door. That the target said yes is not believed: it
 // is asked which users it has, before, so that a user who is gone is no failure,
-// and after.
+// and after. Where the resource led when the user was made nobody can be asked
+// once it leads elsewhere: that the user is not here, then, says nothing, unless
+// it was here before.
 func (b *Broker) DropUser(ctx context.Context, l lease.Lease) error {
 	const op = "drop user at target"
-	there, err := b.has(ctx, l)
-	if err != nil || !there {
+	there, moved, err := b.has(ctx, l)
+	switch {
+	case err != nil:
 		return pam.Wrap(op, err)
+	case !there && moved:
+		return lease.ErrMoved
+	case !there:
+		return nil
 	}
 	dropped := b.atMaker(ctx, system(l.Org), l, "drop", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
 		return m.Drop(ctx, conn, r, as, NewUser{Name: l.Username, ExpiresAt: l.ExpiresAt, Spec: l.Spec})
 	})
-	if there, err = b.has(ctx, l); err != nil {
+	if there, _, err = b.has(ctx, l); err != nil {
 		return pam.Wrap(op, err)
 	}
 	if !there && dropped != nil {
-		b.Log.Warn("a user was dropped, but not all was done that should come before", "lease", l.ID, "error", dropped)
+		b.Log.Warn("a user is gone, but not all was done that goes with it", "lease", l.ID, "error", dropped)
 	}
 	if there {
 		if dropped == nil {
@@ -146,27 +155,24 @@ func (b *Broker) DropUser(ctx context.Context, l lease.Lease) error {
 }
 
 // Users implements lease.Door.
-func (b *Broker) Users(ctx context.Context, a pam.Actor, l lease.Lease) (names []string, err error) {
+func (b *Broker) Users(ctx context.Context, a pam.Actor, l lease.Lease) (names []string, place string, err error) {
 	err = b.atMaker(ctx, a, l, "sweep", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
 		names, err = m.Names(ctx, conn, r, as, lease.UserPrefix)
+		place = r.Place()
 		return err
 	})
-	return names, pam.Wrap("list users at target", err)
+	return names, place, pam.Wrap("list users at target", err)
 }
 
-// has asks whether the user is there. Where the resource led when it was made
-// nobody can be asked once it leads elsewhere: that the user is not here, then,
-// says nothing.
-func (b *Broker) has(ctx context.Context, l lease.Lease) (there bool, err error) {
+// has asks whether the user is there, and says whether that is another place
+// than the one where it was made.
+func (b *Broker) has(ctx context.Context, l lease.Lease) (there, moved bool, err error) {
 	err = b.atMaker(ctx, system(l.Org), l, "list", func(ctx context.Context, m Maker, conn net.Conn, r resource.Resource, as As) error {
 		names, err := m.Names(ctx, conn, r, as, l.Username)
-		there = slices.Contains(names, l.Username)
-		if err == nil && !there && elsewhere(l, r) {
-			return lease.ErrMoved
-		}
+		there, moved = slices.Contains(names, l.Username), elsewhere(l, r)
 		return err
 	})
-	return there, err
+	return there, moved, err
 }
 
 func elsewhere(l lease.Lease, r resource.Resource) bool { return l.Place != "" && l.Place != r.Place() }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"vaultpam/internal/secret"
 	"vaultpam/pam"
 	"vaultpam/pam/audit"
 )
@@ -26,10 +25,6 @@ func (h *hanging) DropUser(ctx context.Context, l Lease) error {
 	h.entered <- l.ID
 	<-h.release
 	return &pam.Error{Kind: pam.Unreachable}
-}
-
-func (h *hanging) CreateUser(ctx context.Context, l Lease, p secret.Value) error {
-	return h.world.CreateUser(ctx, l, p)
 }
 
 func TestTargetsThatHangHoldUpNobodyElse(t *testing.T) {

@@ -28,8 +28,7 @@ const (
 )
 
 // Fair is how many leases are worked on at the same time, so that targets that
-// hang hold up those of their own organization at most, and of these only their
-// own.
+// hang hold up their own organization at most, and one of them not all of it.
 type Fair struct{ All, Org, Resource int }
 
 var fair = Fair{All: 128, Org: 8, Resource: 4}
@@ -47,7 +46,7 @@ const (
 )
 
 var transitions = map[State][]State{
-	Creating: {Active, Revoking},
+	Creating: {Active, Revoking, Revoked},
 	Active:   {Revoking},
 	Revoking: {Revoking, Stuck, Revoked},
 	Stuck:    {Stuck, Revoking, Revoked},
@@ -134,14 +133,15 @@ type Store interface {
 
 // Door reaches targets. *broker.Broker satisfies it.
 type Door interface {
-	// CreateUser makes the user. After an error it may be there or not.
-	CreateUser(ctx context.Context, l Lease, password secret.Value) error
+	// CreateUser makes the user. After an error it may be there or not, unless
+	// sent is false: then the target did not hear of it.
+	CreateUser(ctx context.Context, l Lease, password secret.Value) (sent bool, err error)
 	// DropUser returns nil once the target was seen to have no such user, and
 	// ErrMoved when it is another one.
 	DropUser(ctx context.Context, l Lease) error
 	// Users lists those at the lease's resource whose names begin with
-	// UserPrefix, whoever made them.
-	Users(ctx context.Context, a pam.Actor, l Lease) ([]string, error)
+	// UserPrefix, whoever made them, and where that is.
+	Users(ctx context.Context, a pam.Actor, l Lease) (names []string, place string, err error)
 }
 
 // Access answers which Safes an actor manages.

@@ -25,6 +25,7 @@ type world struct {
 	users  map[string]bool
 	down   error // the target's answer
 	cut    bool  // the target does it, and nobody hears of that
+	unsent bool  // the target does not hear of it
 	clock  *clock.Manual
 }
 
@@ -77,15 +78,18 @@ func (w *world) DueLeases(_ context.Context, now time.Time, _ Fair) ([]Lease, er
 	return out, nil
 }
 
-func (w *world) CreateUser(_ context.Context, l Lease, _ secret.Value) error {
+func (w *world) CreateUser(_ context.Context, l Lease, _ secret.Value) (bool, error) {
 	if w.rows[l.ID].State != Creating {
 		panic("the target hears of a user before the lease is durable")
 	}
+	if w.unsent {
+		return false, &pam.Error{Kind: pam.Unreachable}
+	}
 	w.users[l.Username] = true
 	if w.cut {
-		return errors.New("connection lost")
+		return true, errors.New("connection lost")
 	}
-	return w.down
+	return true, w.down
 }
 
 func (w *world) DropUser(_ context.Context, l Lease) error {
@@ -95,11 +99,11 @@ func (w *world) DropUser(_ context.Context, l Lease) error {
 	return w.down
 }
 
-func (w *world) Users(context.Context, pam.Actor, Lease) (names []string, err error) {
+func (w *world) Users(context.Context, pam.Actor, Lease) (names []string, place string, err error) {
 	for name := range w.users {
 		names = append(names, name)
 	}
-	return names, w.down
+	return names, "redis://192.0.2.1:6379", w.down
 }
 
 func (w *world) LeasedNames(context.Context, pam.OrgID) (names []string, err error) {
@@ -166,6 +170,19 @@ func TestUserOfWhomNobodyHeardIsDropped(t *testing.T) {
 	w.turn(t, s)
 	if len(w.users) != 0 || w.rows[l.ID].State != Revoked {
 		t.Errorf("a dead process leaves a user behind: %+v", w.rows[l.ID])
+	}
+}
+
+// A target that could not be reached has no user, and nobody has to look for it.
+func TestUserOfWhomTheTargetDidNotHearIsNotLookedFor(t *testing.T) {
+	w, s := start()
+	w.unsent = true
+	l, err := w.begin(t, s)
+	if !pam.Is(err, pam.Unreachable) {
+		t.Fatal(err)
+	}
+	if got := w.rows[l.ID]; got.State != Revoked || w.events[len(w.events)-1] != audit.LeaseRevoked {
+		t.Errorf("%+v, %v", got, w.events)
 	}
 }
 

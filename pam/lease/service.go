@@ -30,6 +30,8 @@ type Deps struct {
 // Service makes and revokes leases. It is safe for concurrent use.
 type Service struct {
 	Deps
+	looking sync.Mutex // held while it is asked which leases are due
+
 	mu   sync.Mutex
 	busy map[door]int // guarded by mu: revocations under way
 }
@@ -73,15 +75,20 @@ func (s *Service) Begin(ctx context.Context, a pam.Actor, l Lease, password secr
 	}
 	making, cancel := context.WithTimeout(ctx, creatingFor/3)
 	defer cancel()
-	err := s.Door.CreateUser(making, l, password)
+	sent, err := s.Door.CreateUser(making, l, password)
 	next := l
 	next.State, next.UpdatedAt, next.NextAt = Active, s.Clock.Now(), l.ExpiresAt
-	if err != nil {
+	var events []audit.Entry
+	switch {
+	case err != nil && !sent:
+		next.State, next.Problem = Revoked, problem(err)
+		events = append(events, s.Scribe.Entry(system(l.Org), audit.LeaseRevoked, party(l), about(l, map[string]any{"attempts": int64(0), "outcome": "the target did not hear of the user"})))
+	case err != nil:
 		next.State, next.NextAt, next.Problem = Revoking, s.Clock.Now(), problem(err)
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), workFor/3)
 	defer stop()
-	if stored := s.Store.AdvanceLease(ctx, l.Org, next, Creating); stored != nil && err == nil {
+	if stored := s.Store.AdvanceLease(ctx, l.Org, next, Creating, events...); stored != nil && err == nil {
 		err = stored // the row says creating, so the user is dropped in time
 	}
 	return next, pam.Wrap(op, err)
@@ -93,11 +100,20 @@ func (s *Service) RevokeDue(ctx context.Context) error {
 	if s.Sealed() {
 		return nil // nobody can log in to drop them
 	}
-	due, err := s.Store.DueLeases(ctx, s.Clock.Now(), fair)
+	var all sync.WaitGroup
+	defer all.Wait()
+	// Who finds the last turn still looking leaves it to that: where the database
+	// is slow, turns must not pile up.
+	if !s.looking.TryLock() {
+		return nil
+	}
+	defer s.looking.Unlock()
+	looking, cancel := context.WithTimeout(ctx, workFor)
+	defer cancel()
+	due, err := s.Store.DueLeases(looking, s.Clock.Now(), fair)
 	if err != nil {
 		return pam.Wrap("find leases to revoke", err)
 	}
-	var all sync.WaitGroup
 	for _, l := range due {
 		if !s.enter(l) {
 			continue
@@ -107,7 +123,6 @@ func (s *Service) RevokeDue(ctx context.Context) error {
 			s.revoke(ctx, l)
 		})
 	}
-	all.Wait()
 	return nil
 }
 
@@ -172,7 +187,9 @@ func (s *Service) revoke(ctx context.Context, l Lease) {
 		s.Log.Warn("user of a lease was not dropped, trying again", "lease", l.ID, "attempts", l.Attempts, "error", err)
 	}
 	// What cannot be stored is found again when workFor is over.
-	if err := s.Store.AdvanceLease(context.WithoutCancel(ctx), l.Org, l, from, events...); err != nil {
+	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), workFor/3)
+	defer cancel()
+	if err := s.Store.AdvanceLease(storing, l.Org, l, from, events...); err != nil {
 		s.Log.Error("outcome of a revocation was not stored", "lease", l.ID, "error", err)
 	}
 }
@@ -225,12 +242,14 @@ func (s *Service) Forget(ctx context.Context, a pam.Actor, id pam.LeaseID, reaso
 		return Lease{}, err
 	case !a.Fresh(s.Clock.Now()):
 		return Lease{}, &pam.Error{Kind: pam.StepUpNeeded, Op: op}
+	case l.User == a.User && a.DualControl:
+		return Lease{}, pam.Errorf(pam.Denied, op, "The organization has dual control: somebody else says that a user of yours is gone.")
 	case l.State != Stuck:
 		return Lease{}, pam.Errorf(pam.Conflict, op, "Only a lease that is stuck can be forgotten: it is still tried to drop the user.")
 	}
 	why := l.Problem
 	l.State, l.Problem, l.UpdatedAt = Revoked, forgotten, s.Clock.Now()
-	return s.advance(ctx, op, l, Stuck, s.Scribe.Entry(a, audit.LeaseForgotten, party(l), about(l, map[string]any{"reason": reason, "outcome": why, "attempts": int64(l.Attempts)})))
+	return s.advance(ctx, op, l, Stuck, s.Scribe.Entry(a, audit.LeaseForgotten, party(l), about(l, map[string]any{"reason": reason, "outcome": why, "own": l.User == a.User, "attempts": int64(l.Attempts)})))
 }
 
 // mayDo reads a lease with which the actor may do that.

@@ -25,6 +25,7 @@ const (
 	maxSwept    = maxOpen / 2      // open leases: a target that makes users up leaves room for real ones
 	sweepPage   = 100
 	sweepAtOnce = 8
+	maxFailed   = 16 // targets of an organization, after which the others have their turn
 )
 
 // Sweep is what was found at the targets of one account.
@@ -75,6 +76,8 @@ func (s *Service) SweepAll(ctx context.Context) error {
 	}
 	seen := map[login]bool{} // a target is asked once, whoever is made there
 	hands := make(chan struct{}, sweepAtOnce)
+	var mu sync.Mutex
+	failed := map[pam.OrgID]int{} // guarded by mu: whose targets hang does not use the hands of all up
 	var all sync.WaitGroup
 	defer all.Wait()
 	var after pam.AccountID
@@ -98,12 +101,23 @@ func (s *Service) SweepAll(ctx context.Context) error {
 					continue
 				}
 				seen[d] = true
+				mu.Lock()
+				enough := failed[l.Org] >= maxFailed
+				mu.Unlock()
+				if enough {
+					break
+				}
 				hands <- struct{}{}
 				all.Go(func() {
 					defer func() { <-hands }()
 					var found Sweep
 					if err := s.sweep(ctx, system(l.Org), l, &found); err != nil {
 						s.Log.Warn("no look for leftover users", "account", l.Account, "resource", l.Resource, "error", err)
+						mu.Lock()
+						if failed[l.Org]++; failed[l.Org] == maxFailed {
+							s.Log.Error("too many targets of an organization do not answer: no look at the rest of them this time", "org", l.Org)
+						}
+						mu.Unlock()
 					}
 					if len(found.Found) > 0 {
 						s.Log.Warn("users found at a target that no lease knew", "account", l.Account, "resource", l.Resource, "count", len(found.Found))
@@ -124,10 +138,11 @@ func (s *Service) SweepAll(ctx context.Context) error {
 func (s *Service) sweep(ctx context.Context, a pam.Actor, place Lease, out *Sweep) error {
 	ctx, cancel := context.WithTimeout(ctx, listFor)
 	defer cancel()
-	names, err := s.Door.Users(ctx, a, place)
+	names, at, err := s.Door.Users(ctx, a, place)
 	if err != nil {
 		return err
 	}
+	place.Place = at
 	known, err := s.Store.LeasedNames(ctx, place.Org)
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ func TestUserThatNoLeaseKnowsIsDroppedWhenItIsOursAndOver(t *testing.T) {
 	if w.users[over] || !w.users[waits] || !w.users[theirs] || !w.users[old] || !w.users[known.Username] {
 		t.Errorf("after a sweep the target has %v", w.users)
 	}
-	if l := w.rows[got.Found[0].ID]; l.State != Revoked || l.Admin != "acc_admin" || l.Resource != "res_1" {
+	if l := w.rows[got.Found[0].ID]; l.State != Revoked || l.Admin != "acc_admin" || l.Place != "redis://192.0.2.1:6379" || l.Resource != "res_1" {
 		t.Errorf("%+v", l)
 	}
 	w.clock.Advance(time.Minute) // and the job finds the other one

@@ -172,8 +172,17 @@ func (s *Service) Delete(ctx context.Context, a pam.Actor, id pam.ResourceID, ve
 	return pam.Wrap(op, s.store.DeleteResource(ctx, a.Org, id, version, s.entry(a, audit.ResourceDeleted, cur, nil)))
 }
 
-// Place is where the resource is, for people and for comparing.
-func (r Resource) Place() string { return address(r.Settings) }
+// Place is where the resource leads, for people and for comparing.
+func (r Resource) Place() string {
+	at := address(r.Settings)
+	if r.TLS.ServerName != "" {
+		at += " as " + r.TLS.ServerName
+	}
+	for _, id := range slices.Sorted(slices.Values(r.ConnectorIDs)) {
+		at += " via " + string(id)
+	}
+	return at
+}
 
 // address is where a resource is, for people and the audit log.
 func address(s Settings) string {

@@ -13,8 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"vaultpam/internal/secret"
@@ -60,41 +62,85 @@ func transaction(c *client, statements []string) error {
 	return nil
 }
 
-// Revoke takes the login of a user at any host away, ends their sessions, which
-// would outlive them, and then runs the statements that drop them. Whatever was
-// refused is told, and the rest is done.
+// Revoke takes the login of a user away at every host, ends its sessions, which
+// would outlive it, and then runs the statements that drop it. It is not dropped
+// while its sessions cannot be ended: nobody would look for them afterwards.
 func Revoke(ctx context.Context, conn net.Conn, o Options, user string, statements []string) error {
 	name, err := quote(user)
 	if err != nil {
 		return err
 	}
 	return with(ctx, conn, o, func(c *client) error {
-		var all error
-		for _, step := range []func() error{
-			func() error { _, err := c.query("ALTER USER " + name + "@'%' ACCOUNT LOCK"); return err },
-			func() error { return endSessions(c, name) },
-			func() error { return transaction(c, statements) },
-			func() error { return endSessions(c, name) }, // who was logging in while the user was locked
-		} {
-			err := step()
-			all = errors.Join(all, err)
-			if errors.Is(err, ErrBroken) {
-				break
+		hosts, err := c.query("SELECT Host FROM mysql.user WHERE BINARY User = BINARY " + name)
+		if err != nil {
+			return err
+		}
+		for _, h := range hosts {
+			host, err := quote(h)
+			if err == nil {
+				_, err = c.query("ALTER USER " + name + "@" + host + " ACCOUNT LOCK")
+			}
+			if err != nil {
+				return err
 			}
 		}
-		return all
+		if err := seesSessions(c); err != nil {
+			return err
+		}
+		// A login under way was looked up before the lock, and the server has no
+		// name for it yet. Nobody honest takes a second.
+		const logins = "USER = 'unauthenticated user'"
+		late, err := c.query(sessionsWhere + logins)
+		if err != nil {
+			return err
+		}
+		if len(late) > 0 {
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%w: %w", ErrBroken, context.Cause(ctx))
+			case <-time.After(time.Second):
+			}
+			if err := endSessions(c, logins, late); err != nil {
+				return err
+			}
+		}
+		if err := endSessions(c, "BINARY USER = BINARY "+name, nil); err != nil {
+			return err
+		}
+		return transaction(c, statements)
 	})
 }
 
-// endSessions ends them one by one, as both MySQL and MariaDB can.
-func endSessions(c *client, name string) error {
-	ids, err := c.query("SELECT ID FROM information_schema.PROCESSLIST WHERE BINARY USER = BINARY " + name)
+const sessionsWhere = "SELECT ID FROM information_schema.PROCESSLIST WHERE "
+
+// seesSessions refuses an administrator who is shown only its own sessions, and
+// without an error.
+func seesSessions(c *client) error {
+	grants, err := c.query("SHOW GRANTS")
+	if err != nil {
+		return err
+	}
+	for _, g := range grants {
+		what, on, _ := strings.Cut(g, " ON ")
+		if strings.HasPrefix(on, "*.*") && (strings.Contains(what, "PROCESS") || strings.Contains(what, "ALL PRIVILEGES")) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: the administrator's account lacks PROCESS, and cannot see which sessions to end", ErrRefused)
+}
+
+// endSessions ends those that are so, one by one, as both MySQL and MariaDB can;
+// of only, unless it is nil.
+func endSessions(c *client, where string, only []string) error {
+	ids, err := c.query(sessionsWhere + where)
 	for _, id := range ids {
+		if only != nil && !slices.Contains(only, id) {
+			continue
+		}
 		if _, bad := strconv.ParseUint(id, 10, 64); bad != nil {
 			return fmt.Errorf("%w: not the id of a session", ErrBroken)
 		}
-		_, killed := c.query("KILL CONNECTION " + id)
-		if !errors.Is(killed, errNoSession) {
+		if _, killed := c.query("KILL CONNECTION " + id); !errors.Is(killed, errNoSession) {
 			err = errors.Join(err, killed)
 		}
 	}

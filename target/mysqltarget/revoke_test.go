@@ -2,7 +2,9 @@ package mysqltarget
 
 import (
 	"errors"
+	"os"
 	"testing"
+	"time"
 
 	"vaultpam/test/target"
 )
@@ -39,5 +41,40 @@ func TestSessionsOfWhoIsRevokedEnd(t *testing.T) {
 	}
 	if err := Revoke(t.Context(), d.Dial(t), root, "", nil); !errors.Is(err, ErrRefused) {
 		t.Error(err)
+	}
+
+	// Who cannot see the sessions drops nobody, and locks every host's.
+	admin(t, d, "CREATE USER maker@'%' IDENTIFIED BY 'one'", "GRANT CREATE USER ON *.* TO maker@'%'", "GRANT SELECT ON mysql.user TO maker@'%'",
+		"CREATE USER eve@'127.%' IDENTIFIED BY 'one'", "CREATE USER eve@'localhost' IDENTIFIED BY 'one'")
+	if err := Revoke(t.Context(), d.Dial(t), as(d, "maker", "one"), "eve", []string{"DROP USER eve@'127.%', eve@'localhost'"}); !errors.Is(err, ErrRefused) {
+		t.Errorf("a maker without PROCESS: %v", err)
+	}
+	if users, err := List(t.Context(), d.Dial(t), root, "eve"); err != nil || len(users) != 1 {
+		t.Errorf("%v, %v", users, err)
+	}
+	check(t, d, as(d, "eve", "one"), ErrLocked)
+}
+
+// The server looks a user up when it hears the name, and has none for the
+// session until the password is right: whoever lets it wait is not forgotten.
+func TestAttackLoginThatWaitsUntilTheUserIsGone(t *testing.T) {
+	d := target.StartMariaDB(t)
+	admin(t, d, "CREATE USER eve@'%' IDENTIFIED BY 'one'")
+	waits := d.Dial(t)
+	defer waits.Close()
+	if _, err := waits.Read(make([]byte, 1<<10)); err != nil { // the greeting
+		t.Fatal(err)
+	}
+	if err := Revoke(t.Context(), d.Dial(t), as(d, d.Admin, "admin's"), "eve", []string{"DROP USER eve@'%'"}); err != nil {
+		t.Error(err)
+	}
+	_ = waits.SetReadDeadline(time.Now().Add(5 * time.Second)) // the server itself would wait for ten
+	for {
+		if _, err := waits.Read(make([]byte, 1<<10)); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("a login under way outlives the user")
+			}
+			return
+		}
 	}
 }

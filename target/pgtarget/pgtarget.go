@@ -71,7 +71,7 @@ func Run(ctx context.Context, conn net.Conn, o Options, statements []string) err
 	return with(ctx, conn, o, func(ctx context.Context, c *pgconn.PgConn) error { return transaction(ctx, c, statements) })
 }
 
-// Revoke takes a user's login away, ends their sessions and then runs the
+// Revoke takes a user's login away, ends its sessions and then runs the
 // statements that drop them, in one transaction. The first two are committed
 // before: whatever the user left behind may keep a role from being dropped, but
 // not from being shut out. Whatever was refused is told, and the rest is done.
@@ -86,19 +86,26 @@ func Revoke(ctx context.Context, conn net.Conn, o Options, user string, statemen
 		if err != nil {
 			return err
 		}
-		locked := exec(ctx, c, "ALTER ROLE "+name+" NOLOGIN")
-		if errors.Is(locked, ErrBroken) {
-			return locked
+		// The user may hold its own row, by a change of its password that it does
+		// not commit, or commits again and again: until its sessions are ended.
+		lock := func() error { return exec(ctx, c, "ALTER ROLE "+name+" NOLOGIN") }
+		hurry := exec(ctx, c, "SET lock_timeout = '1s'")
+		locked := lock()
+		var ended error
+		for range 5 {
+			if ended = endSessions(ctx, c, role); locked == nil || c.IsClosed() {
+				break
+			}
+			locked = lock()
 		}
-		dropped := endSessions(ctx, c, role)
-		if !errors.Is(dropped, ErrBroken) {
-			dropped = errors.Join(dropped, transaction(ctx, c, statements))
+		if c.IsClosed() {
+			return errors.Join(hurry, locked, ended)
 		}
-		// Who was logging in while the lock was committed is there by now.
-		if !errors.Is(dropped, ErrBroken) {
+		dropped := transaction(ctx, c, statements)
+		if !c.IsClosed() { // who was logging in while the lock was committed is there by now
 			dropped = errors.Join(dropped, endSessions(ctx, c, role))
 		}
-		return errors.Join(locked, dropped)
+		return errors.Join(hurry, locked, ended, dropped)
 	})
 }
 
@@ -117,7 +124,7 @@ func transaction(ctx context.Context, c *pgconn.PgConn, statements []string) err
 	}
 	for _, s := range statements {
 		if err := exec(ctx, c, s); err != nil {
-			if !errors.Is(err, ErrBroken) {
+			if !c.IsClosed() {
 				err = errors.Join(err, exec(ctx, c, "ROLLBACK"))
 			}
 			return err

@@ -86,3 +86,37 @@ func TestWhoCannotBeDroppedIsShutOut(t *testing.T) {
 		}
 	}
 }
+
+// Any role may change its own password, and so hold its own row, or change it
+// again and again under the hands of whoever locks it out.
+func TestAttackUserThatHoldsItsOwnRow(t *testing.T) {
+	d := target.StartPostgres(t)
+	root := as(d, d.Admin, "admin's")
+	for name, again := range map[string]bool{"once": false, "again and again": true} {
+		admin(t, d, "CREATE ROLE eve LOGIN PASSWORD 'one'")
+		c := session(t, d, as(d, "eve", "one"))
+		begin := func() error {
+			return errors.Join(exec(t.Context(), c, "BEGIN"), exec(t.Context(), c, "ALTER ROLE eve PASSWORD 'one'"))
+		}
+		if err := begin(); err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan struct{})
+		go func() { // ends with the session
+			defer close(over)
+			for again && !c.IsClosed() {
+				if exec(t.Context(), c, "SELECT pg_sleep(0.3)") != nil || exec(t.Context(), c, "COMMIT") != nil || begin() != nil {
+					return
+				}
+			}
+		}()
+		// What drops it is refused, so that the lock alone counts.
+		if err := Revoke(t.Context(), d.Dial(t), root, "eve", []string{"DROP ROLE nobody"}); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v", name, err)
+		}
+		<-over
+		ends(t, c)
+		check(t, d, as(d, "eve", "one"), ErrAuth)
+		admin(t, d, "DROP ROLE eve")
+	}
+}

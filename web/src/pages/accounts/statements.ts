@@ -14,19 +14,19 @@ export const templates: Template[] = [
   {
     name: "PostgreSQL",
     type: "postgresql",
-    create: ["CREATE ROLE {{name}} LOGIN PASSWORD {{password}} VALID UNTIL {{expires_at}}", "GRANT readers TO {{name}}"],
+    create: ["CREATE ROLE {{name}} LOGIN CONNECTION LIMIT 10 PASSWORD {{password}} VALID UNTIL {{expires_at}}", "GRANT readers TO {{name}}"],
     revoke: ["DROP OWNED BY {{name}}", "DROP ROLE {{name}}"],
   },
   {
     name: "MariaDB",
     type: "mysql",
-    create: ["CREATE USER {{name}}@'%' IDENTIFIED VIA mysql_native_password USING {{password}}", "GRANT SELECT ON app.* TO {{name}}@'%'"],
+    create: ["CREATE USER {{name}}@'%' IDENTIFIED VIA mysql_native_password USING {{password}} WITH MAX_USER_CONNECTIONS 10", "GRANT SELECT ON app.* TO {{name}}@'%'"],
     revoke: ["DROP USER {{name}}@'%'"],
   },
   {
     name: "MySQL 8",
     type: "mysql",
-    create: ["CREATE USER {{name}}@'%' IDENTIFIED BY {{password}} PASSWORD EXPIRE INTERVAL 1 DAY", "GRANT SELECT ON app.* TO {{name}}@'%'"],
+    create: ["CREATE USER {{name}}@'%' IDENTIFIED BY {{password}} WITH MAX_USER_CONNECTIONS 10 PASSWORD EXPIRE INTERVAL 1 DAY", "GRANT SELECT ON app.* TO {{name}}@'%'"],
     revoke: ["DROP USER {{name}}@'%'"],
   },
 ];
