@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"vaultpam/pam"
@@ -71,6 +72,7 @@ func (tx *Tx) lockAccount(ctx context.Context, org pam.OrgID, id pam.AccountID, 
 // Conflict if somebody has one of them exclusively.
 func (db *DB) RecordKit(ctx context.Context, org pam.OrgID, accounts []pam.AccountID, events ...audit.Entry) error {
 	return db.write(ctx, "record kit", func(ctx context.Context, tx *Tx) error {
+		var taken []string
 		for _, id := range slices.Sorted(slices.Values(accounts)) { // in one order, so that two kits never wait for one another
 			if err := tx.lockAccount(ctx, org, id, false); err != nil {
 				return err
@@ -80,8 +82,15 @@ func (db *DB) RecordKit(ctx context.Context, org pam.OrgID, accounts []pam.Accou
 				return err
 			}
 			if len(out) > 0 {
-				return pam.Errorf(pam.Conflict, "", "Somebody has the account %s exclusively, and a kit would give it to another: make the kit when it is back.", id)
+				taken = append(taken, string(id))
 			}
+		}
+		if len(taken) > 0 {
+			more := ""
+			if len(taken) > 5 {
+				taken, more = taken[:5], " and others"
+			}
+			return pam.Errorf(pam.Conflict, "", "Somebody has a secret of this safe exclusively, and a kit would give it to another: make the kit when it is back (%s%s).", strings.Join(taken, ", "), more)
 		}
 		return nil
 	}, events...)

@@ -124,6 +124,14 @@ func TestNobodySharesWhatSomebodyHasAlone(t *testing.T) {
 				t.Fatalf("round %d: %d alone, %d shared, %d kits", round, len(alone), len(shared), kits)
 			}
 			if len(alone) == 1 {
+				// What came before it in the log is no matter; after it there is no kit.
+				log := must[[]audit.Event](t)(w.db.Audit().List(t.Context(), w.owner.Org, audit.Filter{Limit: 20}))
+				newest := func(typ audit.Type) int {
+					return slices.IndexFunc(log, func(e audit.Event) bool { return e.Type == typ })
+				}
+				if kit := newest(audit.BreakGlassKitCreated); kit >= 0 && kit < newest(audit.CredentialCheckedOut) {
+					t.Fatalf("round %d: a kit is on record after the exclusive checkout", round)
+				}
 				before := w.countEvents(audit.BreakGlassKitCreated)
 				err := w.db.RecordKit(t.Context(), acc.Org, []pam.AccountID{acc.ID}, storetest.Entry(acc.Org, audit.BreakGlassKitCreated))
 				if !pam.Is(err, pam.Conflict) || w.countEvents(audit.BreakGlassKitCreated) != before {

@@ -77,9 +77,7 @@ func (b *Broker) MakeKit(ctx context.Context, actor pam.Actor, want KitWant) (Ki
 		accounts[i] = pam.AccountID(e.Account)
 	}
 	if err := b.Store.RecordKit(ctx, p.actor.Org, accounts, b.kitEvents(p, out, held, want, reason)...); err != nil {
-		if pam.Is(err, pam.Conflict) {
-			b.refused(ctx, audit.BreakGlassRefused, p, Want{Safe: want.Safe, Reason: reason}, err)
-		}
+		b.refused(ctx, audit.BreakGlassRefused, p, Want{Safe: want.Safe, Reason: reason}, err)
 		return Kit{}, pam.Wrap(op, err)
 	}
 	h := kit.Header{
