@@ -57,7 +57,7 @@ func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Chec
 	}, events...)
 }
 
-// lockAccount keeps an account as it is until the end of the transaction. Of two
+// lockAccount keeps an account until the end of the transaction. Of two
 // that lock it at the same time one sees the other, if either wants it alone.
 func (tx *Tx) lockAccount(ctx context.Context, org pam.OrgID, id pam.AccountID, alone bool) error {
 	how := tx.dialect.shareRow

@@ -21,8 +21,8 @@ type dialect struct {
 	migrations goose.Dialect
 	numbered   bool   // placeholders are $1, $2, … and not ?
 	shared     bool   // several processes may have it open
-	shareRow   string // ends a query by row, so that the row stays as it is until the transaction ends
-	aloneRow   string // the same, and no other transaction shares it
+	shareRow   string // ends a query by row, so that the row stays, though it may change, until the transaction ends
+	aloneRow   string // the same, alone: beside no other that shares it
 	contains   string // whether one text, or one row of bytes, is in another; %s is the column
 	fault      func(error) fault
 }
@@ -97,7 +97,7 @@ func sqliteFault(err error) fault {
 	return otherFault
 }
 
-var postgresDialect = dialect{migrations: goose.DialectPostgres, numbered: true, shared: true, shareRow: " FOR SHARE", aloneRow: " FOR UPDATE", contains: "position(? in %s) > 0", fault: postgresFault}
+var postgresDialect = dialect{migrations: goose.DialectPostgres, numbered: true, shared: true, shareRow: " FOR KEY SHARE", aloneRow: " FOR UPDATE", contains: "position(? in %s) > 0", fault: postgresFault}
 
 // The codes are those of PostgreSQL 15, appendix A.
 func postgresFault(err error) fault {
