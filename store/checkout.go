@@ -37,15 +37,18 @@ func scanCheckout(r row) (c checkout.Checkout, err error) {
 // CreateCheckout stores a checkout that is out.
 func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Checkout, letters []pam.Outgoing, events ...audit.Entry) error {
 	return db.write(ctx, "create checkout", func(ctx context.Context, tx *Tx) error {
+		// Shared ones overlap, and whoever wants the row alone may wait for as long
+		// as they come: it is refused without, where it can be.
+		if c.Exclusive {
+			if err := tx.free(ctx, org, c.Account, true); err != nil {
+				return err
+			}
+		}
 		if err := tx.lockAccount(ctx, org, c.Account, c.Exclusive); err != nil {
 			return err
 		}
-		out, err := list(ctx, tx, scalar[pam.CheckoutID], inTheWay(c.Exclusive), org, c.Account)
-		if err != nil {
+		if err := tx.free(ctx, org, c.Account, c.Exclusive); err != nil {
 			return err
-		}
-		if len(out) > 0 {
-			return pam.Errorf(pam.Conflict, "", "This credential is checked out already, and only one person may have it at a time.")
 		}
 		if _, err := tx.exec(ctx, `INSERT INTO checkouts (org_id, checkout_id, safe_id, account_id, user_id, username, status, version, reason, created_at, expires_at, checked_in_at, checked_in_by,
 				exclusive, emergency, extensions, session_id, grant_id, cause, client_ip)
@@ -57,8 +60,21 @@ func (db *DB) CreateCheckout(ctx context.Context, org pam.OrgID, c checkout.Chec
 	}, events...)
 }
 
-// lockAccount keeps an account until the end of the transaction. Of two
-// that lock it at the same time one sees the other, if either wants it alone.
+// free is a Conflict if what is out keeps the account's secret from being
+// checked out.
+func (tx *Tx) free(ctx context.Context, org pam.OrgID, id pam.AccountID, exclusive bool) error {
+	out, err := list(ctx, tx, scalar[pam.CheckoutID], inTheWay(exclusive), org, id)
+	if err == nil && len(out) > 0 {
+		err = pam.Errorf(pam.Conflict, "", "This credential is checked out already, and only one person may have it at a time.")
+	}
+	return err
+}
+
+// lockAccount keeps an account from being deleted until the end of the
+// transaction. Of two that lock it at the same time one sees the other, if
+// either wants it alone. One that shares it holds up no rotation: PostgreSQL
+// lets those who share a row pass whoever waits to change it, so that under
+// many reveals a rotation would wait until it fails.
 func (tx *Tx) lockAccount(ctx context.Context, org pam.OrgID, id pam.AccountID, alone bool) error {
 	how := tx.dialect.shareRow
 	if alone {

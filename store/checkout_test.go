@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"vaultpam/pam/rotation"
 	"vaultpam/pam/rulebook"
 	"vaultpam/pam/safe"
+	"vaultpam/store"
 	"vaultpam/store/storetest"
 )
 
@@ -144,6 +146,44 @@ func TestNobodySharesWhatSomebodyHasAlone(t *testing.T) {
 		}
 		refused(t, w.db.RecordKit(t.Context(), w.stranger.Org, []pam.AccountID{acc.ID}), pam.NotFound)
 	})
+}
+
+// While a reveal is under way, a rotation goes on and an exclusive checkout of
+// what is out is refused; neither waits for its end. On SQLite all wait.
+func TestRevealsHoldNoRotationUp(t *testing.T) {
+	w := newWorld(t, storetest.Open(t, store.Options{DatabaseURL: storetest.Postgres(t)}))
+	s, acc := w.shown(safe.Rotation{})
+	must[checkout.Checkout](t)(w.takes(w.owner, s, acc, false))
+	began, over := make(chan struct{}), make(chan struct{})
+	var reveal sync.WaitGroup
+	reveal.Go(func() {
+		var once sync.Once
+		begin := func() { once.Do(func() { close(began) }) }
+		defer begin()
+		if err := w.db.Write(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			if err := tx.ShareAccount(ctx, acc.Org, acc.ID); err != nil {
+				return err
+			}
+			begin()
+			<-over
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-began
+	// What waits fails by the database's own limit, of half a minute.
+	if err := w.db.Write(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE accounts SET promoted = 1, working = 1, version = version + 1 WHERE org_id = ? AND account_id = ?`, acc.Org, acc.ID)
+		return err
+	}); err != nil {
+		t.Errorf("what a rotation writes: %v", err)
+	}
+	if _, err := w.takes(w.owner, s, acc, true); !pam.Is(err, pam.Conflict) {
+		t.Errorf("an exclusive checkout of what is out: %v", err)
+	}
+	close(over)
+	reveal.Wait()
 }
 
 // due lists the rotations that are asked for.

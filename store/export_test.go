@@ -18,6 +18,10 @@ func (tx *Tx) Exec(ctx context.Context, text string, args ...any) (int64, error)
 	return tx.exec(ctx, text, args...)
 }
 
+func (tx *Tx) ShareAccount(ctx context.Context, org pam.OrgID, id pam.AccountID) error {
+	return tx.lockAccount(ctx, org, id, false)
+}
+
 func (tx *Tx) Changed(org pam.OrgID, s pam.Subject, id string) { tx.changed(org, s, id) }
 
 func (db *DB) Count(ctx context.Context, text string, args ...any) (int64, error) {
